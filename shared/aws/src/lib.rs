@@ -1,0 +1,1 @@
+//! Berth's ports on DynamoDB, ECS and SQS.

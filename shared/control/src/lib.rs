@@ -1,0 +1,1 @@
+//! Berth's flows: submit, track, admit, reconcile; generic over ports.

@@ -1,0 +1,1 @@
+//! Tests of the deployment: the template, the example events, the stack end to end.

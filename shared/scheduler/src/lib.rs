@@ -1,0 +1,1 @@
+//! Berth's decisions: placement, admission and capacity accounting, as pure functions.

@@ -1,0 +1,1 @@
+//! Berth on a laptop: a simulated ECS, the local run and the ECS endpoint.
