@@ -1,1 +1,3 @@
 //! Berth's decisions: placement, admission and capacity accounting, as pure functions.
+
+pub mod timestamp;
