@@ -1,0 +1,3 @@
+//! Where a task may go: what must hold of a container instance.
+
+pub mod expression;

@@ -1,0 +1,73 @@
+//! The view of a cluster that a decision starts from.
+
+use std::sync::Arc;
+
+use crate::attributes::AttributeSet;
+use crate::constraint::expression::{AttributeLookup, ExpressionSubject};
+use crate::instance::InstanceRecord;
+use crate::report::AgentConnection;
+use crate::timestamp::Timestamp;
+
+/// One container instance with its attributes.
+#[derive(Clone, Debug)]
+pub struct InstanceView {
+    /// The capacity record.
+    pub record: Arc<InstanceRecord>,
+    /// The attributes.
+    pub attributes: Arc<AttributeSet>,
+}
+
+/// The instances of a cluster, in the order of their ARNs.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    instances: Vec<InstanceView>,
+}
+
+impl Snapshot {
+    /// A snapshot of these instances, whatever order they come in.
+    pub fn new(mut instances: Vec<InstanceView>) -> Self {
+        instances.sort_by(|one, other| one.record.arn().cmp(other.record.arn()));
+        Self { instances }
+    }
+
+    /// The instances, in the order of their ARNs.
+    pub fn instances(&self) -> &[InstanceView] {
+        &self.instances
+    }
+}
+
+impl ExpressionSubject for InstanceView {
+    fn attribute(&self, name: &str) -> AttributeLookup<'_> {
+        match self.attributes.get(name) {
+            None => AttributeLookup::Missing,
+            Some(None) => AttributeLookup::WithoutValue,
+            Some(Some(value)) => AttributeLookup::Value(value),
+        }
+    }
+
+    fn agent_connected(&self) -> bool {
+        self.record.state().agent == AgentConnection::Connected
+    }
+
+    fn agent_version(&self) -> Option<&str> {
+        self.record.state().agent_version.as_deref()
+    }
+
+    fn ec2_instance_id(&self) -> Option<&str> {
+        self.record.state().ec2_instance_id.as_ref().map(|id| id.as_str())
+    }
+
+    fn registered_at_millis(&self) -> Option<i64> {
+        self.record.state().registered_at.map(Timestamp::as_millis)
+    }
+
+    fn running_tasks_count(&self) -> u32 {
+        self.record.state().running_tasks
+    }
+
+    fn for_each_task_group(&self, visit: &mut dyn FnMut(&str)) {
+        for group in self.record.task_groups() {
+            visit(group.as_str());
+        }
+    }
+}
