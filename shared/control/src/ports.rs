@@ -1,0 +1,339 @@
+//! What the flows need of the world. Three implementations keep the same promises: DynamoDB, ECS and SQS in
+//! `berth-aws`, the simulated ones in `berth-simulator`, and the one that injects faults into either.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use berth_scheduler::attributes::AttributeSet;
+use berth_scheduler::demand::TaskDefinition;
+use berth_scheduler::hold::HoldReason;
+use berth_scheduler::id::{
+    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, Epoch, Generation, LaneKey, TaskArn, TaskDefinitionArn,
+    TaskId,
+};
+use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::launch::LaunchOutcome;
+use berth_scheduler::report::{InstanceReport, TaskReport};
+use berth_scheduler::snapshot::InstanceView;
+use berth_scheduler::timestamp::Timestamp;
+use berth_scheduler::waiting::{Lane, Rank, WaitingTask};
+
+use crate::records::{LaneRecord, TaskRecord};
+use crate::wire::submission::{LaunchRequest, TaskDefinitionName};
+
+/// A port could not do its work now. Nothing is known about whether a write took effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// Too many calls; later ones may succeed.
+    #[error("throttled by {service}")]
+    Throttled {
+        /// Which service.
+        service: &'static str,
+    },
+    /// The call failed or gave no answer.
+    #[error("{operation} failed: {message}")]
+    Failed {
+        /// Which operation.
+        operation: &'static str,
+        /// What was said instead of an answer.
+        message: String,
+    },
+    /// A stored record cannot be read: damaged, or written by a newer release.
+    #[error("record `{key}` cannot be read: {reason}")]
+    Unreadable {
+        /// The record's key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One cycle's exclusive right to admit tasks in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The fence: the ledger refuses reservations of an older epoch.
+    pub epoch: Epoch,
+    /// When the lease ends if it is not handed back.
+    pub until: Timestamp,
+}
+
+/// The answer to a request for the turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnRequest {
+    /// It is ours.
+    Taken(Turn),
+    /// Another cycle has it, at the latest until then.
+    HeldUntil(Timestamp),
+}
+
+/// Whether somebody is looking after a cluster's waiting list, or a wake message for it is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// Yes: no wake message is needed.
+    Awake,
+    /// No: whoever brings news must send a wake message.
+    Asleep,
+}
+
+/// A cluster's wake state, as the reconciler sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WakeState {
+    /// Whether a cycle or a wake message is believed to be under way.
+    pub attention: Attention,
+    /// When the current turn's lease ends; `None` when nobody has the turn.
+    pub turn_until: Option<Timestamp>,
+}
+
+/// Whether attention could be withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallAsleep {
+    /// Nothing new since the generation that was named.
+    Asleep,
+    /// Something happened: look again.
+    Moved,
+}
+
+/// Records to be written together or not at all. Each record carries a revision one above the stored one
+/// (1 for a new record); the ledger checks that.
+#[derive(Clone, Debug, Default)]
+pub struct Change<'a> {
+    /// The task's new record.
+    pub task: Option<&'a TaskRecord>,
+    /// The instance's new record, and its cluster.
+    pub instance: Option<(&'a ClusterName, &'a InstanceRecord)>,
+    /// Only while this turn's epoch is the newest.
+    pub turn: Option<&'a Turn>,
+}
+
+/// What became of a [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// All of it is stored. Also when an earlier try of the very same change had succeeded unnoticed.
+    Done,
+    /// Nothing is stored: the task's record was not as expected.
+    TaskMoved,
+    /// Nothing is stored: the instance's record was not as expected.
+    InstanceMoved,
+    /// Nothing is stored: another cycle has taken the turn.
+    TurnLost,
+}
+
+/// A lane as stored, with its hold reason.
+#[derive(Clone, Debug)]
+pub struct StoredLane {
+    /// Its shape and first tasks.
+    pub lane: Lane,
+    /// Why its tasks waited when last recorded, and when that was.
+    pub hold: Option<(HoldReason, Timestamp)>,
+}
+
+/// The DynamoDB tables and their rules. All reads are strongly consistent: a stale read after reading the
+/// generation would lose wake-ups.
+pub trait Ledger {
+    /// Reads a task.
+    fn load_task(&self, task: &TaskId) -> impl Future<Output = Result<Option<TaskRecord>, PortError>>;
+
+    /// Writes records together or not at all.
+    fn commit(&self, change: Change<'_>) -> impl Future<Output = Result<Committed, PortError>>;
+
+    /// Reads an instance's capacity record.
+    fn load_instance(
+        &self,
+        cluster: &ClusterName,
+        instance: &ContainerInstanceArn,
+    ) -> impl Future<Output = Result<Option<InstanceRecord>, PortError>>;
+
+    /// Reads all capacity records of a cluster with their attributes, tombstones left out unless something
+    /// is still reserved on them.
+    fn load_instances(&self, cluster: &ClusterName) -> impl Future<Output = Result<Vec<InstanceView>, PortError>>;
+
+    /// Writes an instance's attributes. They are written before the capacity record that carries their
+    /// fingerprint.
+    fn store_attributes(
+        &self,
+        cluster: &ClusterName,
+        instance: &ContainerInstanceArn,
+        attributes: &AttributeSet,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Makes sure that a lane is listed. Call it after [`Ledger::enqueue`]: a lane that is being retired is
+    /// opened again, so a waiting task is never in an unlisted lane.
+    fn open_lane(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneRecord,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Adds a task to its lane, unless it is there already.
+    fn enqueue(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        task: &WaitingTask,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Takes a task out of its lane. It may be gone already.
+    fn dequeue(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        rank: &Rank,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Reads all lanes of a cluster, each with its first `heads_max` tasks by rank.
+    fn load_lanes(
+        &self,
+        cluster: &ClusterName,
+        heads_max: usize,
+    ) -> impl Future<Output = Result<Vec<StoredLane>, PortError>>;
+
+    /// Records why a lane's tasks wait.
+    fn record_hold(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        reason: &HoldReason,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Removes a lane from the list if nobody waits in it: marks it as closing, looks once more, and removes
+    /// it only if nobody opened it meanwhile.
+    fn retire_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Counts a fact that may let a task start, and tells whether somebody is awake to see it.
+    fn bump(&self, cluster: &ClusterName) -> impl Future<Output = Result<Attention, PortError>>;
+
+    /// Takes the turn until `until` when it is free, its lease is over, or `owner` has it already.
+    fn take_turn(
+        &self,
+        cluster: &ClusterName,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<TurnRequest, PortError>>;
+
+    /// Marks the cluster as awake and reads the generation, in one step.
+    fn begin_pass(&self, cluster: &ClusterName) -> impl Future<Output = Result<Generation, PortError>>;
+
+    /// Ends the lease, if it is still ours.
+    fn hand_back(&self, turn: &Turn) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Marks the cluster as asleep unless the generation has moved.
+    fn fall_asleep(
+        &self,
+        cluster: &ClusterName,
+        seen: Generation,
+    ) -> impl Future<Output = Result<FallAsleep, PortError>>;
+
+    /// Reads the wake state.
+    fn wake_state(&self, cluster: &ClusterName) -> impl Future<Output = Result<WakeState, PortError>>;
+}
+
+/// One RunTask call: one task, pinned to one instance, under a client token that belongs to the attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchCall {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// Which attempt: gives `startedBy`.
+    pub attempt: AttemptId,
+    /// The attempt's client token, the same however often the call is repeated.
+    pub client_token: String,
+    /// Where it must run.
+    pub pin: Pin,
+    /// The task definition with its revision.
+    pub task_definition: TaskDefinitionArn,
+    /// Everything else the user asked for.
+    pub request: Arc<LaunchRequest>,
+}
+
+/// The instance a launch is pinned to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The container instance.
+    pub instance: ContainerInstanceArn,
+    /// The EC2 instance below it, which the query language can name.
+    pub ec2_instance_id: Ec2InstanceId,
+}
+
+/// Starts tasks.
+pub trait Launcher {
+    /// Calls RunTask once: one HTTP try, no retry of its own.
+    fn run_task(&self, call: &LaunchCall) -> impl Future<Output = LaunchOutcome>;
+}
+
+/// What ECS knows about a task definition name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskDefinitionAnswer {
+    /// It exists and is ACTIVE.
+    Active(Box<TaskDefinition>),
+    /// The revision is INACTIVE.
+    Inactive,
+    /// There is none of that name.
+    Unknown {
+        /// ECS's own words.
+        message: String,
+    },
+}
+
+/// What ECS knows about one container instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DescribedInstance {
+    /// It exists.
+    Found(Box<InstanceReport>),
+    /// ECS does not know it (any more).
+    Missing(ContainerInstanceArn),
+}
+
+/// Asks ECS what is there.
+pub trait Inspector {
+    /// Describes a task definition by family, family and revision, or ARN.
+    fn task_definition(
+        &self,
+        name: &TaskDefinitionName,
+    ) -> impl Future<Output = Result<TaskDefinitionAnswer, PortError>>;
+
+    /// Lists the container instances of a cluster, all pages. `None` when the cluster does not exist.
+    fn list_instances(
+        &self,
+        cluster: &ClusterName,
+    ) -> impl Future<Output = Result<Option<Vec<ContainerInstanceArn>>, PortError>>;
+
+    /// Describes container instances, any number of them. `placed_before` of the reports is left empty: the
+    /// caller knows what it had recorded before it asked.
+    fn describe_instances(
+        &self,
+        cluster: &ClusterName,
+        instances: &[ContainerInstanceArn],
+    ) -> impl Future<Output = Result<Vec<DescribedInstance>, PortError>>;
+
+    /// Lists the tasks on an instance, running and recently stopped.
+    fn list_tasks(
+        &self,
+        cluster: &ClusterName,
+        instance: &ContainerInstanceArn,
+    ) -> impl Future<Output = Result<Vec<TaskArn>, PortError>>;
+
+    /// Describes tasks, any number of them. Those that ECS has forgotten are left out.
+    fn describe_tasks(
+        &self,
+        cluster: &ClusterName,
+        tasks: &[TaskArn],
+    ) -> impl Future<Output = Result<Vec<TaskReport>, PortError>>;
+}
+
+/// Sends messages to Berth's own queues.
+pub trait Messenger {
+    /// Sends a wake message for a cluster.
+    fn wake(&self, cluster: &ClusterName) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Sends a refusal, as JSON text, to the refusals queue.
+    fn refuse(&self, refusal: &str) -> impl Future<Output = Result<(), PortError>>;
+}
+
+/// Tells the time.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}

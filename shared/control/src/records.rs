@@ -1,0 +1,65 @@
+//! What Berth stores: tasks, lanes and capacity records, and their JSON forms (one file each).
+
+use std::sync::Arc;
+
+use berth_scheduler::id::{AttemptId, ClusterName, LaneKey, Revision, TaskDefinitionArn, TaskGroup, TaskId};
+use berth_scheduler::progress::TaskProgress;
+use berth_scheduler::resources::Demand;
+use berth_scheduler::shape::Shape;
+use berth_scheduler::waiting::{Rank, WaitingTask};
+
+use crate::wire::submission::{ContentHash, LaunchRequest};
+
+/// One task, from its acceptance to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRecord {
+    /// The task.
+    pub id: TaskId,
+    /// The cluster it runs in.
+    pub cluster: ClusterName,
+    /// Its place in the order, for life.
+    pub rank: Rank,
+    /// The lane it waits in.
+    pub lane: LaneKey,
+    /// Its group.
+    pub group: TaskGroup,
+    /// The task definition with the revision that was the newest when the task was accepted.
+    pub task_definition: TaskDefinitionArn,
+    /// What it takes, worked out once.
+    pub demand: Demand,
+    /// Everything else RunTask needs.
+    pub request: Arc<LaunchRequest>,
+    /// Tells a repeated submission from another one with the same id.
+    pub content: ContentHash,
+    /// How far it has come.
+    pub progress: TaskProgress,
+    /// Our own revision: every write checks and raises it.
+    pub revision: Revision,
+}
+
+impl TaskRecord {
+    /// The attempt begun last.
+    pub fn attempt(&self) -> AttemptId {
+        AttemptId { task: self.id.clone(), number: self.progress.attempt }
+    }
+
+    /// The task after a step of its life.
+    #[must_use]
+    pub fn after(&self, progress: TaskProgress) -> Self {
+        Self { progress, revision: self.revision.next(), ..self.clone() }
+    }
+
+    /// The task's entry in its lane.
+    pub fn waiting(&self) -> WaitingTask {
+        WaitingTask { rank: self.rank.clone(), group: self.group.clone() }
+    }
+}
+
+/// A lane of the waiting list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneRecord {
+    /// Its name, worked out from the shape.
+    pub key: LaneKey,
+    /// What its tasks need.
+    pub shape: Arc<Shape>,
+}
