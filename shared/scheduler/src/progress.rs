@@ -57,8 +57,11 @@ pub struct ReservedTask {
     pub instance: ContainerInstanceArn,
     /// When it was reserved, on our clock: the age of its client token.
     pub reserved_at: Timestamp,
-    /// Until when the last caller may still be sending RunTask.
+    /// Until when a caller that has not answered may still be sending RunTask.
     pub call_by: Timestamp,
+    /// ECS refused a repeated call, but an earlier one may still arrive: the refusal is definite once no
+    /// earlier call can.
+    pub refused: Option<String>,
 }
 
 /// A task that ECS has placed.
@@ -90,6 +93,8 @@ pub struct MovedOn;
 pub enum OpenReservation {
     /// Its token is young: send the same call again.
     CallAgain,
+    /// A repeated call was refused, but an earlier one may still arrive: wait until none can.
+    Wait,
     /// Its token may be forgotten: look for the task instead.
     LookUp,
 }
@@ -97,7 +102,10 @@ pub enum OpenReservation {
 impl TaskProgress {
     /// A task that has just been accepted.
     pub const fn accepted() -> Self {
-        Self { attempt: AttemptNumber::new(0), state: TaskState::Waiting { last_refusal: None } }
+        Self {
+            attempt: AttemptNumber::new(0),
+            state: TaskState::Waiting { last_refusal: None },
+        }
     }
 
     /// Begins the next attempt on an instance.
@@ -105,10 +113,20 @@ impl TaskProgress {
     /// # Errors
     /// [`MovedOn`] unless the task waits.
     pub fn reserve(&self, instance: ContainerInstanceArn, now: Timestamp) -> Result<Self, MovedOn> {
-        let TaskState::Waiting { .. } = self.state else { return Err(MovedOn) };
+        let TaskState::Waiting { .. } = self.state else {
+            return Err(MovedOn);
+        };
         let call_by = now.saturating_add_millis(LAUNCH_WINDOW_MS);
-        let reserved = ReservedTask { instance, reserved_at: now, call_by };
-        Ok(Self { attempt: self.attempt.next(), state: TaskState::Reserved(reserved) })
+        let reserved = ReservedTask {
+            instance,
+            reserved_at: now,
+            call_by,
+            refused: None,
+        };
+        Ok(Self {
+            attempt: self.attempt.next(),
+            state: TaskState::Reserved(reserved),
+        })
     }
 
     /// Takes over the launch of an attempt from a caller that gave no answer.
@@ -116,19 +134,33 @@ impl TaskProgress {
     /// # Errors
     /// [`MovedOn`] unless the task is reserved.
     pub fn call_again(&self, now: Timestamp) -> Result<Self, MovedOn> {
-        let TaskState::Reserved(reserved) = &self.state else { return Err(MovedOn) };
+        let TaskState::Reserved(reserved) = &self.state else {
+            return Err(MovedOn);
+        };
         let call_by = now.saturating_add_millis(LAUNCH_WINDOW_MS);
-        Ok(self.with(TaskState::Reserved(ReservedTask { call_by, ..reserved.clone() })))
+        Ok(self.with(TaskState::Reserved(ReservedTask {
+            call_by,
+            ..reserved.clone()
+        })))
     }
 
     /// Records that ECS placed attempt `attempt`.
     ///
     /// # Errors
     /// [`MovedOn`] unless that attempt is reserved.
-    pub fn start(&self, attempt: AttemptNumber, task: TaskArn, started_at: Timestamp) -> Result<Self, MovedOn> {
+    pub fn start(
+        &self,
+        attempt: AttemptNumber,
+        task: TaskArn,
+        started_at: Timestamp,
+    ) -> Result<Self, MovedOn> {
         let reserved = self.reserved(attempt)?;
         let instance = reserved.instance.clone();
-        Ok(self.with(TaskState::Started(StartedTask { instance, task, started_at })))
+        Ok(self.with(TaskState::Started(StartedTask {
+            instance,
+            task,
+            started_at,
+        })))
     }
 
     /// Puts a task that was definitely not started back in its old place.
@@ -137,7 +169,9 @@ impl TaskProgress {
     /// [`MovedOn`] unless attempt `attempt` is reserved.
     pub fn requeue(&self, attempt: AttemptNumber, reason: String) -> Result<Self, MovedOn> {
         self.reserved(attempt)?;
-        Ok(self.with(TaskState::Waiting { last_refusal: Some(reason) }))
+        Ok(self.with(TaskState::Waiting {
+            last_refusal: Some(reason),
+        }))
     }
 
     /// Records that the task will never start.
@@ -164,12 +198,17 @@ impl TaskProgress {
     /// # Errors
     /// [`MovedOn`] unless that attempt is reserved, started or in doubt.
     pub fn end(&self, attempt: AttemptNumber, task: TaskArn, end: TaskEnd) -> Result<Self, MovedOn> {
-        let under_way =
-            matches!(self.state, TaskState::Reserved(_) | TaskState::Started(_) | TaskState::Doubt { .. });
+        let under_way = matches!(
+            self.state,
+            TaskState::Reserved(_) | TaskState::Started(_) | TaskState::Doubt { .. }
+        );
         if self.attempt != attempt || !under_way {
             return Err(MovedOn);
         }
-        Ok(self.with(TaskState::Ended { task: Some(task), end }))
+        Ok(self.with(TaskState::Ended {
+            task: Some(task),
+            end,
+        }))
     }
 
     /// Whether nothing can happen to the task any more.
@@ -178,7 +217,10 @@ impl TaskProgress {
     }
 
     fn with(&self, state: TaskState) -> Self {
-        Self { attempt: self.attempt, state }
+        Self {
+            attempt: self.attempt,
+            state,
+        }
     }
 
     fn reserved(&self, attempt: AttemptNumber) -> Result<&ReservedTask, MovedOn> {
@@ -192,10 +234,12 @@ impl TaskProgress {
 impl ReservedTask {
     /// What to do about the reservation when a cycle finds it open.
     pub fn open_reservation(&self, now: Timestamp) -> OpenReservation {
-        if now.millis_since(self.reserved_at) < TOKEN_LIFE_MS {
-            OpenReservation::CallAgain
-        } else {
+        if now.millis_since(self.reserved_at) >= TOKEN_LIFE_MS {
             OpenReservation::LookUp
+        } else if self.refused.is_some() && !self.earlier_calls_are_over(now) {
+            OpenReservation::Wait
+        } else {
+            OpenReservation::CallAgain
         }
     }
 
@@ -231,23 +275,37 @@ mod tests {
         let first = TaskProgress::accepted().reserve(instance(), at(0)).unwrap();
         assert_eq!(first.attempt.get(), 1);
         let waiting = first.requeue(first.attempt, "RESOURCE:MEMORY".into()).unwrap();
-        assert_eq!(waiting.state, TaskState::Waiting { last_refusal: Some("RESOURCE:MEMORY".into()) });
+        assert_eq!(
+            waiting.state,
+            TaskState::Waiting {
+                last_refusal: Some("RESOURCE:MEMORY".into())
+            }
+        );
         assert_eq!(waiting.reserve(instance(), at(1)).unwrap().attempt.get(), 2);
     }
 
     #[test]
     fn a_late_answer_for_an_older_attempt_changes_nothing() {
         let first = TaskProgress::accepted().reserve(instance(), at(0)).unwrap();
-        let second = first.requeue(first.attempt, "AGENT".into()).unwrap().reserve(instance(), at(1)).unwrap();
+        let second = first
+            .requeue(first.attempt, "AGENT".into())
+            .unwrap()
+            .reserve(instance(), at(1))
+            .unwrap();
         assert_eq!(second.start(first.attempt, task(), at(2)), Err(MovedOn));
         assert_eq!(second.requeue(first.attempt, "AGENT".into()), Err(MovedOn));
-        assert_eq!(second.end(first.attempt, task(), TaskEnd::default()), Err(MovedOn));
+        assert_eq!(
+            second.end(first.attempt, task(), TaskEnd::default()),
+            Err(MovedOn)
+        );
     }
 
     #[test]
     fn an_end_may_come_before_the_start_is_recorded() {
         let reserved = TaskProgress::accepted().reserve(instance(), at(0)).unwrap();
-        let ended = reserved.end(reserved.attempt, task(), TaskEnd::default()).unwrap();
+        let ended = reserved
+            .end(reserved.attempt, task(), TaskEnd::default())
+            .unwrap();
         assert!(ended.is_final());
         assert_eq!(ended.start(reserved.attempt, task(), at(1)), Err(MovedOn));
     }
@@ -255,9 +313,14 @@ mod tests {
     #[test]
     fn a_token_is_not_sent_again_once_ecs_may_have_forgotten_it() {
         let progress = TaskProgress::accepted().reserve(instance(), at(0)).unwrap();
-        let TaskState::Reserved(reserved) = progress.state else { panic!() };
+        let TaskState::Reserved(reserved) = progress.state else {
+            panic!()
+        };
         assert_eq!(reserved.open_reservation(at(49 * 60)), OpenReservation::CallAgain);
         assert_eq!(reserved.open_reservation(at(50 * 60)), OpenReservation::LookUp);
+        let refused = ReservedTask { refused: Some("AGENT".into()), ..reserved.clone() };
+        assert_eq!(refused.open_reservation(at(179)), OpenReservation::Wait);
+        assert_eq!(refused.open_reservation(at(180)), OpenReservation::CallAgain);
         assert!(!reserved.earlier_calls_are_over(at(179)) && reserved.earlier_calls_are_over(at(180)));
         assert!(!reserved.is_beyond_memory(at(64 * 60)) && reserved.is_beyond_memory(at(65 * 60)));
     }
