@@ -15,6 +15,7 @@
 pub mod admission;
 pub mod attributes;
 pub mod constraint;
+pub mod demand;
 pub mod eni;
 pub mod hold;
 pub mod id;
