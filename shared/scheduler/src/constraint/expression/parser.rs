@@ -25,7 +25,6 @@ pub(super) fn parse(text: &str) -> Result<Node, ExpressionError> {
         start: 0,
         end: text.len(),
     };
-    // No character is longer than four bytes, so counting stops being work for endless texts.
     let characters = text.chars().count();
     if characters > EXPRESSION_CHARACTERS_MAX {
         return Err(ExpressionError::new(Problem::TooLong { characters }, whole));
@@ -299,12 +298,12 @@ fn unexpected(token: Token<'_>, expected: &'static str) -> ExpressionError {
 fn describe(token: Token<'_>) -> String {
     let text = match token.kind {
         TokenKind::End => return "end of the expression".to_owned(),
+        TokenKind::UnclosedQuote => return "quote that is not closed".to_owned(),
         TokenKind::Open => "(",
         TokenKind::Close => ")",
         TokenKind::OpenList => "[",
         TokenKind::CloseList => "]",
         TokenKind::Comma => ",",
-        TokenKind::UnclosedQuote => "quote that is not closed",
         TokenKind::Connective(text)
         | TokenKind::Symbols(text)
         | TokenKind::Word(text)

@@ -26,15 +26,21 @@ use regex::{Regex, RegexBuilder};
 use super::lexer::Span;
 use super::{EXPRESSION_CHARACTERS_MAX, EXPRESSION_DEPTH_MAX};
 
-/// How large the patterns of one expression may be together, counted in characters and classes after
-/// every counted repetition is written out: `(ab){10}` has size 20.
+/// How large the patterns of one expression may be together, in characters after every counted repetition
+/// is written out: `(ab){10}` has size 20. A set of characters counts as [`SET_SIZE_ASCII`] or
+/// [`SET_SIZE_UNICODE`], which is about what the engine makes of it.
 ///
-/// The work for one value is bounded by its length times this. It is the length limit of expressions, so
-/// only counted repetition can exceed it.
+/// The work for one value is bounded by its length times this: about a millisecond at worst. It is the length
+/// limit of expressions, so plain text never exceeds it.
 pub(super) const PATTERN_SIZE_MAX: usize = EXPRESSION_CHARACTERS_MAX;
 
+const SET_SIZE_ASCII: usize = 2;
+
+/// For `.`, negated classes and all others that reach beyond ASCII.
+const SET_SIZE_UNICODE: usize = 8;
+
 /// Bytes of a compiled pattern. A second line of defence: [`PATTERN_SIZE_MAX`] is the one to be hit.
-const COMPILED_BYTES_MAX: usize = 2 << 20;
+const COMPILED_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes that one pattern's engine may use as cache while it matches.
 const MATCHING_BYTES_MAX: usize = 512 << 10;
@@ -70,7 +76,7 @@ pub(super) struct PatternError {
 pub(super) enum PatternProblem {
     /// Means something in Java which Berth cannot match.
     Unsupported(&'static str),
-    /// Is an error in Java too.
+    /// Is an error in Java too, or a quantifier on something that cannot be repeated.
     Malformed(&'static str),
     TooDeep,
     TooLarge,
@@ -179,7 +185,8 @@ impl fmt::Display for PatternProblem {
             }
             PatternProblem::TooLarge => write!(
                 f,
-                "patterns are too large: expected at most {PATTERN_SIZE_MAX} characters with repetitions written out"
+                "patterns are too large: expected at most {PATTERN_SIZE_MAX} characters with repetitions written \
+                 out (a set such as `.` counts as up to {SET_SIZE_UNICODE})"
             ),
         }
     }

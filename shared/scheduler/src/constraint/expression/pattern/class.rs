@@ -1,8 +1,8 @@
 //! Sets of characters: classes in brackets, `\d` and its like.
 
-use super::PatternError;
 use super::PatternProblem::{Malformed, Unsupported};
 use super::java::{Escape, Reader};
+use super::{PatternError, SET_SIZE_ASCII, SET_SIZE_UNICODE};
 
 /// Whether letters match in either case. ASCII letters only, as in Java without its flag `u`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,16 @@ impl Set {
         match case {
             Case::Sensitive => self.sensitive,
             Case::Ignored => self.ignored,
+        }
+    }
+
+    /// In the unit of [`super::PATTERN_SIZE_MAX`].
+    pub(super) fn size(&self) -> usize {
+        let is_ascii = !self.sensitive.starts_with("[^") && !self.sensitive.contains(r"\x{");
+        if is_ascii {
+            SET_SIZE_ASCII
+        } else {
+            SET_SIZE_UNICODE
         }
     }
 }
@@ -127,12 +137,15 @@ pub(super) fn of_char(c: char, case: Case) -> String {
     }
 }
 
-/// Reads a class from behind its `[` to its `]`.
-pub(super) fn translate(reader: &mut Reader<'_>, case: Case) -> Result<String, PatternError> {
+/// Reads a class from behind its `[` to its `]`. Returns it with its size in the unit of
+/// [`super::PATTERN_SIZE_MAX`].
+pub(super) fn translate(reader: &mut Reader<'_>, case: Case) -> Result<(String, usize), PatternError> {
     let start = reader.last_position();
     let mut class = String::from("[");
+    let mut size = SET_SIZE_ASCII;
     if reader.take("^") {
         class.push('^');
+        size = SET_SIZE_UNICODE;
     }
     // A `]` that comes first stands for itself.
     let mut is_first = true;
@@ -147,8 +160,15 @@ pub(super) fn translate(reader: &mut Reader<'_>, case: Case) -> Result<String, P
                 return Err(reader.error_here(Unsupported("class intersection `&&`")));
             }
             _ => match element(reader, c)? {
-                Escape::Char(from) => push_range(reader, &mut class, from, case)?,
-                Escape::Set(set) => class.push_str(set.in_case(case)),
+                Escape::Char(from) => {
+                    let to = range_end(reader, from)?;
+                    push_range(&mut class, from, to, case);
+                    size = if to.is_ascii() { size } else { SET_SIZE_UNICODE };
+                }
+                Escape::Set(set) => {
+                    class.push_str(set.in_case(case));
+                    size = size.max(set.size());
+                }
                 Escape::Anchor(_) => {
                     return Err(reader.error_here(Malformed("this escape has no meaning in a class")));
                 }
@@ -157,7 +177,7 @@ pub(super) fn translate(reader: &mut Reader<'_>, case: Case) -> Result<String, P
         is_first = false;
     }
     class.push(']');
-    Ok(class)
+    Ok((class, size))
 }
 
 fn element(reader: &mut Reader<'_>, c: char) -> Result<Escape, PatternError> {
@@ -168,29 +188,24 @@ fn element(reader: &mut Reader<'_>, c: char) -> Result<Escape, PatternError> {
     }
 }
 
-/// Adds `from`, or the range that begins with it.
-fn push_range(
-    reader: &mut Reader<'_>,
-    class: &mut String,
-    from: char,
-    case: Case,
-) -> Result<(), PatternError> {
-    let is_range =
-        reader.rest.starts_with('-') && !reader.rest.starts_with("-]") && !reader.rest.starts_with("-[");
-    let to = if is_range {
-        reader.take("-");
-        let Some(c) = reader.next() else {
-            return Err(reader.error_here(Malformed("character class is not closed")));
-        };
-        match element(reader, c)? {
-            Escape::Char(to) if to >= from => to,
-            _ => {
-                return Err(reader.error_here(Malformed("a range must end with a character above its first")));
-            }
-        }
-    } else {
-        from
+/// The last character of the range that begins with `from`; `from` itself when it stands alone.
+fn range_end(reader: &mut Reader<'_>, from: char) -> Result<char, PatternError> {
+    let is_alone =
+        !reader.rest.starts_with('-') || reader.rest.starts_with("-]") || reader.rest.starts_with("-[");
+    if is_alone {
+        return Ok(from);
+    }
+    reader.take("-");
+    let Some(c) = reader.next() else {
+        return Err(reader.error_here(Malformed("character class is not closed")));
     };
+    match element(reader, c)? {
+        Escape::Char(to) if to >= from => Ok(to),
+        _ => Err(reader.error_here(Malformed("a range must end with a character above its first"))),
+    }
+}
+
+fn push_range(class: &mut String, from: char, to: char, case: Case) {
     push_code_points(class, from, to);
     if case == Case::Ignored {
         let (lower_from, lower_to) = (from.max('a'), to.min('z'));
@@ -210,7 +225,6 @@ fn push_range(
             );
         }
     }
-    Ok(())
 }
 
 fn push_code_points(class: &mut String, from: char, to: char) {

@@ -5,7 +5,7 @@
 use super::super::EXPRESSION_DEPTH_MAX;
 use super::super::lexer::Span;
 use super::class::{self, Case};
-use super::{PATTERN_SIZE_MAX, PatternError, PatternProblem};
+use super::{PATTERN_SIZE_MAX, PatternError, PatternProblem, SET_SIZE_UNICODE};
 use PatternProblem::{Malformed, Unsupported};
 
 /// A pattern in the engine's syntax.
@@ -97,8 +97,8 @@ impl Translator<'_> {
     fn step(&mut self, c: char) -> Result<(), PatternError> {
         match c {
             '.' => match self.group.flags.dot {
-                Dot::StopsAtLine => self.push_atom(r"[^\n\r\x{85}\x{2028}\x{2029}]"),
-                Dot::MatchesAll => self.push_atom("(?s:.)"),
+                Dot::StopsAtLine => self.push_set(r"[^\n\r\x{85}\x{2028}\x{2029}]", SET_SIZE_UNICODE),
+                Dot::MatchesAll => self.push_set("(?s:.)", SET_SIZE_UNICODE),
             },
             '^' => self.push_anchor(r"\A"),
             '$' => self.push_anchor(r"\z"),
@@ -106,12 +106,12 @@ impl Translator<'_> {
             '(' => return self.open_group(),
             ')' => return self.close_group(),
             '[' => {
-                let class = class::translate(&mut self.reader, self.group.flags.case)?;
-                self.push_atom(&class);
+                let (class, size) = class::translate(&mut self.reader, self.group.flags.case)?;
+                self.push_set(&class, size);
             }
             '\\' => match self.reader.escape()? {
                 Escape::Char(c) => self.push_char(c),
-                Escape::Set(set) => self.push_atom(set.in_case(self.group.flags.case)),
+                Escape::Set(set) => self.push_set(set.in_case(self.group.flags.case), set.size()),
                 Escape::Anchor(anchor) => self.push_anchor(anchor),
             },
             '*' | '+' => return self.repeat(1, c.to_string()),
@@ -130,9 +130,9 @@ impl Translator<'_> {
         self.group.add(1);
     }
 
-    fn push_atom(&mut self, atom: &str) {
-        self.regex.push_str(atom);
-        self.group.add(1);
+    fn push_set(&mut self, set: &str, size: usize) {
+        self.regex.push_str(set);
+        self.group.add(size);
     }
 
     /// Adds what cannot be repeated.
@@ -169,9 +169,9 @@ impl Translator<'_> {
         if self.reader.take("?") {
             if self.reader.take(":") {
             } else if self.reader.rest.starts_with('<') {
-                self.group_name()?;
+                self.group_name(start)?;
             } else {
-                self.refuse_special_group()?;
+                self.refuse_special_group(start)?;
                 flags = self.flags(flags)?;
                 if self.reader.take(")") {
                     self.group.flags = flags;
@@ -203,8 +203,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn group_name(&mut self) -> Result<(), PatternError> {
-        let start = self.reader.position();
+    fn group_name(&mut self, start: usize) -> Result<(), PatternError> {
         for (symbol, what) in [("<=", "look-behind `(?<=`"), ("<!", "look-behind `(?<!`")] {
             if self.reader.take(symbol) {
                 return Err(self.reader.error_from(start, Unsupported(what)));
@@ -221,8 +220,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn refuse_special_group(&mut self) -> Result<(), PatternError> {
-        let start = self.reader.position();
+    fn refuse_special_group(&mut self, start: usize) -> Result<(), PatternError> {
         for (symbol, what) in [
             ("=", "look-ahead `(?=`"),
             ("!", "look-ahead `(?!`"),
