@@ -1,5 +1,17 @@
 //! What Berth stores: tasks, lanes and capacity records, and their JSON forms (one file each).
 
+mod amount;
+pub mod attributes;
+pub mod form;
+pub mod hold;
+pub mod instance;
+pub mod lane;
+pub mod task;
+pub mod waiting;
+
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use berth_scheduler::id::{AttemptId, ClusterName, LaneKey, Revision, TaskDefinitionArn, TaskGroup, TaskId};
