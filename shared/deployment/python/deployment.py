@@ -1,0 +1,120 @@
+"""The stack, deployed: an emulator of AWS, the simulator's ECS endpoint beside it, and the template between them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+from processes import Server, free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+SCRATCH = Path(os.environ.get("BERTH_SCRATCH", ROOT / "target" / "deployment"))
+
+REGION = "us-east-1"
+# The emulator's account.
+ACCOUNT = "000000000000"
+STACK = "berth"
+BUCKET = "berth-artifacts"
+# EventBridge refuses events that claim to come from AWS itself, and so does the emulator.
+EVENT_SOURCE = "berth.simulator"
+DEPLOY_SECONDS_MAX = 180
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of everything started here: whatever the user has set up for AWS stays out."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "PYTEST_"))}
+    return kept | {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAM_CLI_TELEMETRY": "0",
+    } | more
+
+
+def client(service: str, endpoint: str):
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        # One attempt: a call that fails must be seen, and not be made twice.
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=90),
+    )
+
+
+def start_emulator() -> tuple[Server, str]:
+    """The emulator of AWS: SQS, DynamoDB, EventBridge, Lambda, CloudFormation."""
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    program = Path(os.sys.executable).parent / "ministack"
+    server = Server(
+        "the emulator of AWS",
+        [str(program)],
+        environment(
+            BIND_HOST="127.0.0.1",
+            GATEWAY_PORT=str(port),
+            # What the functions that it runs call.
+            AWS_ENDPOINT_URL=endpoint,
+            MINISTACK_ACCOUNT_ID=ACCOUNT,
+            LAMBDA_EXECUTOR="local",
+            STATE_DIR=str(SCRATCH / "emulator-state"),
+        ),
+        SCRATCH / "emulator.log",
+    )
+    server.wait_until_ready(f"{endpoint}/_ministack/ready")
+    return server, endpoint
+
+
+def start_ecs(port: int, emulator: str, capacity_tracker: str) -> Server:
+    """The simulator's ECS endpoint; its events go to the function capacity-tracker."""
+    server = Server(
+        "the ECS endpoint",
+        [
+            os.environ["BERTH_BINARY"], "ecs",
+            "--port", str(port),
+            "--account", ACCOUNT,
+            "--event-source", EVENT_SOURCE,
+            "--invoke-endpoint", emulator,
+            "--invoke-function", capacity_tracker,
+        ],
+        environment(),
+        SCRATCH / "ecs.log",
+    )
+    server.wait_until_ready(f"http://127.0.0.1:{port}/")
+    return server
+
+
+def deploy(emulator: str, build: Path, parameters: dict[str, str]) -> dict[str, str]:
+    """Deploys what `sam build` has built, and returns the outputs of the stack."""
+    client("s3", emulator).create_bucket(Bucket=BUCKET)
+    command = [
+        os.environ["BERTH_SAM"], "deploy",
+        "--template-file", str(build / "template.yaml"),
+        "--stack-name", STACK,
+        "--s3-bucket", BUCKET,
+        "--region", REGION,
+        "--capabilities", "CAPABILITY_IAM",
+        "--no-confirm-changeset",
+        "--no-progressbar",
+        "--parameter-overrides",
+        *[f"{name}={value}" for name, value in parameters.items()],
+    ]
+    done = subprocess.run(
+        command,
+        cwd=SCRATCH,
+        env=environment(AWS_ENDPOINT_URL=emulator),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEPLOY_SECONDS_MAX,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"sam deploy failed:\n{done.stdout}\n{done.stderr}")
+    stack = client("cloudformation", emulator).describe_stacks(StackName=STACK)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
