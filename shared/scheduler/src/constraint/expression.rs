@@ -11,16 +11,18 @@
 //!   as version numbers when both sides consist of digits and dots (so 9 < 10 and 1.9 < 1.14), else as
 //!   text. `agentVersion` compares as version number, `registeredAt` as instant (a date alone is midnight,
 //!   no zone is UTC), `runningTasksCount` as whole number.
-//! - A pattern must match the whole value. Only what means the same in `java.util.regex` and here is
-//!   taken; see [`pattern`] for the list.
+//! - A pattern must match the whole value. It is read as `java.util.regex` reads it, or refused by the name of
+//!   what cannot be matched in linear time: look-around, back-references, possessive quantifiers, atomic
+//!   groups, `\Q..\E`, class intersection and nesting, Unicode properties, flags other than `i` and `s`.
+//!   Without quotes a pattern ends at white space, `&&`, `||` or a `)` that it did not open.
 //! - A negative operator is the negation of its positive one, and a positive one is false on an attribute
 //!   that an instance does not have. So `attribute:stack != prod` holds for instances without `stack`, as
 //!   in AWS's own example. An attribute without a value exists, and equals nothing.
 //! - `task:group` is a set: a positive operator asks whether any running task's group passes. So
 //!   `task:group != database` means `not(task:group == database)`.
 //!
-//! Text becomes tokens ([`lexer`]), tokens a syntax tree ([`parser`], [`ast`]), and the tree is evaluated
-//! against one instance after the other ([`eval`]).
+//! Text becomes tokens (`lexer`), tokens a syntax tree (`parser`, `ast`), and the tree is evaluated for one
+//! instance after the other (`eval`).
 
 mod ast;
 mod error;
@@ -33,7 +35,7 @@ mod suggestion;
 mod version;
 
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -82,9 +84,12 @@ impl Expression {
     /// else in Java.
     pub fn parse(text: &str) -> Result<Expression, ExpressionError> {
         let root = parser::parse(text)?;
+        let mut canonical = String::with_capacity(text.len());
+        // Writing to a string cannot fail.
+        let _ = write!(canonical, "{root}");
         Ok(Expression(Arc::new(Parsed {
             as_written: text.into(),
-            canonical: root.to_string().into(),
+            canonical: canonical.into(),
             depends_on: root.depends_on(),
             root,
         })))

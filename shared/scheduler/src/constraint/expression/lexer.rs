@@ -149,7 +149,11 @@ pub(super) fn is_bare_word(text: &str) -> bool {
 }
 
 fn ends_word(c: char) -> bool {
-    c.is_whitespace() || is_symbol(c) || matches!(c, '(' | ')' | '[' | ']' | ',' | '\'' | '"' | '&' | '|')
+    let is_common = c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
+    !is_common
+        && (c.is_whitespace()
+            || is_symbol(c)
+            || matches!(c, '(' | ')' | '[' | ']' | ',' | '\'' | '"' | '&' | '|'))
 }
 
 fn is_symbol(c: char) -> bool {

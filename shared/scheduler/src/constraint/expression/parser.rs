@@ -10,6 +10,8 @@
 
 mod argument;
 
+use std::borrow::Cow;
+
 use super::ast::{Check, Node, Test, TextSubject};
 use super::error::{ExpressionError, Problem, quoted};
 use super::lexer::{Lexer, Span, Token, TokenKind};
@@ -69,20 +71,26 @@ enum OrderedSubject {
 impl<'t> Parser<'t> {
     fn or(&mut self) -> Result<Node, ExpressionError> {
         let first = self.and()?;
-        let mut alternatives = vec![first];
+        if !self.take_connective("||", "or") {
+            return Ok(first);
+        }
+        let mut alternatives = vec![first, self.and()?];
         while self.take_connective("||", "or") {
             alternatives.push(self.and()?);
         }
-        Ok(single_or(alternatives, Node::Or))
+        Ok(Node::Or(alternatives))
     }
 
     fn and(&mut self) -> Result<Node, ExpressionError> {
         let first = self.unary()?;
-        let mut conjuncts = vec![first];
+        if !self.take_connective("&&", "and") {
+            return Ok(first);
+        }
+        let mut conjuncts = vec![first, self.unary()?];
         while self.take_connective("&&", "and") {
             conjuncts.push(self.unary()?);
         }
-        Ok(single_or(conjuncts, Node::And))
+        Ok(Node::And(conjuncts))
     }
 
     fn unary(&mut self) -> Result<Node, ExpressionError> {
@@ -160,7 +168,7 @@ impl<'t> Parser<'t> {
             }
             (subject, _) => {
                 let problem = Problem::OperatorNotAllowed {
-                    operator: found,
+                    operator: found.into_owned(),
                     subject: subject.name(),
                     allowed,
                 };
@@ -170,11 +178,11 @@ impl<'t> Parser<'t> {
         Ok(Node::Test(Test { polarity, check }))
     }
 
-    fn operator_text(&mut self, allowed: OperatorSet) -> Result<(String, Span), ExpressionError> {
+    fn operator_text(&mut self, allowed: OperatorSet) -> Result<(Cow<'t, str>, Span), ExpressionError> {
         let token = self.lexer.next();
         match token.kind {
             TokenKind::Symbols("!") => Ok(self.exclamation_operator(token)),
-            TokenKind::Symbols(found) | TokenKind::Word(found) => Ok((found.to_owned(), token.span)),
+            TokenKind::Symbols(found) | TokenKind::Word(found) => Ok((found.into(), token.span)),
             _ => {
                 let problem = Problem::MissingOperator {
                     found: describe(token),
@@ -196,33 +204,21 @@ impl<'t> Parser<'t> {
     }
 
     /// The `!` of `!exists` and `!in` with the word after it.
-    fn exclamation_operator(&mut self, exclamation: Token<'t>) -> (String, Span) {
+    fn exclamation_operator(&mut self, exclamation: Token<'t>) -> (Cow<'t, str>, Span) {
         let next = self.lexer.peek();
         match next.kind {
             TokenKind::Word(word) => {
                 self.lexer.next();
                 (
-                    format!("!{word}"),
+                    format!("!{word}").into(),
                     Span {
                         start: exclamation.span.start,
                         end: next.span.end,
                     },
                 )
             }
-            _ => ("!".to_owned(), exclamation.span),
+            _ => ("!".into(), exclamation.span),
         }
-    }
-}
-
-/// `nodes` has at least one element; one alone needs no connective.
-fn single_or(mut nodes: Vec<Node>, join: impl Fn(Vec<Node>) -> Node) -> Node {
-    match nodes.pop() {
-        Some(only) if nodes.is_empty() => only,
-        Some(last) => {
-            nodes.push(last);
-            join(nodes)
-        }
-        None => join(nodes),
     }
 }
 

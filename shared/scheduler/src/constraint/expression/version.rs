@@ -25,11 +25,12 @@ impl VersionNumber {
         if !is_version_number(value) {
             return None;
         }
-        let (mut of_value, mut of_self) = (value.split('.'), self.0.split('.'));
+        let mut of_value = value.as_bytes().split(is_dot);
+        let mut of_self = self.0.as_bytes().split(is_dot);
         loop {
             let order = match (of_value.next(), of_self.next()) {
                 (None, None) => return Some(Ordering::Equal),
-                (one, other) => compare_digits(one.unwrap_or("0"), other.unwrap_or("0")),
+                (one, other) => compare_digits(one.unwrap_or(b"0"), other.unwrap_or(b"0")),
             };
             if order.is_ne() {
                 return Some(order);
@@ -39,14 +40,24 @@ impl VersionNumber {
 }
 
 fn is_version_number(text: &str) -> bool {
-    text.split('.')
-        .all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    text.as_bytes()
+        .split(is_dot)
+        .all(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+}
+
+fn is_dot(byte: &u8) -> bool {
+    *byte == b'.'
 }
 
 /// Compares as whole numbers, without a limit on the number of digits.
-fn compare_digits(one: &str, other: &str) -> Ordering {
-    let (one, other) = (one.trim_start_matches('0'), other.trim_start_matches('0'));
+fn compare_digits(one: &[u8], other: &[u8]) -> Ordering {
+    let (one, other) = (without_leading_zeros(one), without_leading_zeros(other));
     one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+}
+
+fn without_leading_zeros(digits: &[u8]) -> &[u8] {
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    digits.get(zeros..).unwrap_or_default()
 }
 
 #[cfg(test)]

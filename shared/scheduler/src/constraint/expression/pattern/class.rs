@@ -126,14 +126,14 @@ pub(super) fn property_set(name: &str, is_negated: bool) -> Option<&'static Set>
     Some(if is_negated { negated } else { set })
 }
 
-/// One character in the engine's syntax, as something that can be repeated.
-pub(super) fn of_char(c: char, case: Case) -> String {
+/// Adds one character in the engine's syntax, as something that can be repeated.
+pub(super) fn push_char(regex: &mut String, c: char, case: Case) {
     match case {
         Case::Ignored if c.is_ascii_alphabetic() => {
-            format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase())
+            regex.extend(['[', c.to_ascii_lowercase(), c.to_ascii_uppercase(), ']']);
         }
-        _ if c.is_ascii_alphanumeric() => c.to_string(),
-        _ => format!(r"\x{{{:x}}}", u32::from(c)),
+        _ if c.is_ascii_alphanumeric() => regex.push(c),
+        _ => regex.push_str(&format!(r"\x{{{:x}}}", u32::from(c))),
     }
 }
 

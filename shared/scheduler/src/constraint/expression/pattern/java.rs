@@ -126,7 +126,7 @@ impl Translator<'_> {
     }
 
     fn push_char(&mut self, c: char) {
-        self.regex.push_str(&class::of_char(c, self.group.flags.case));
+        class::push_char(&mut self.regex, c, self.group.flags.case);
         self.group.add(1);
     }
 

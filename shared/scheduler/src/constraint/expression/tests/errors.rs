@@ -8,9 +8,19 @@ fn error(text: &str) -> ExpressionError {
 }
 
 /// Each row: the text, the part of it that the error marks, and a part of the message.
+#[track_caller]
+fn assert_errors(rows: &[(&str, &str, &str)]) {
+    for (text, marked, message) in rows {
+        let error = error(text);
+        assert_eq!(&&text[error.span()], marked, "{text}: {error}");
+        assert!(error.to_string().contains(message), "{text}: {error}");
+        assert!(!error.to_string().contains('\n'), "{text}: {error}");
+    }
+}
+
 #[test]
-fn an_error_marks_the_place_and_says_what_was_expected() {
-    for (text, marked, message) in [
+fn an_error_of_structure_marks_the_place_and_says_what_was_expected() {
+    assert_errors(&[
         ("", "", "expression is empty"),
         (" \n ", " \n ", "expression is empty"),
         (
@@ -54,6 +64,12 @@ fn an_error_marks_the_place_and_says_what_was_expected() {
             "'b",
             "unexpected quote that is not closed: expected one of",
         ),
+    ]);
+}
+
+#[test]
+fn an_error_of_a_test_marks_the_place_and_says_what_was_expected() {
+    assert_errors(&[
         ("attribute:a == == b", "==", "unexpected `==`: expected a value"),
         ("attribute:a == [b]", "[", "only `in` and `!in` take a list"),
         (
@@ -86,6 +102,12 @@ fn an_error_marks_the_place_and_says_what_was_expected() {
             "purple",
             "unknown operator `purple`: expected one of `==`, `!=`",
         ),
+    ]);
+}
+
+#[test]
+fn a_subject_says_which_operators_and_values_it_takes() {
+    assert_errors(&[
         (
             "agentConnected exists",
             "exists",
@@ -127,6 +149,12 @@ fn an_error_marks_the_place_and_says_what_was_expected() {
             "4294967296",
             "expected a whole number",
         ),
+    ]);
+}
+
+#[test]
+fn an_error_of_a_pattern_marks_the_place_in_the_expression() {
+    assert_errors(&[
         ("attribute:a =~", "", "expected a pattern"),
         ("attribute:é =~ (?=x)y", "attribute:é", "invalid attribute name"),
         (
@@ -150,12 +178,7 @@ fn an_error_marks_the_place_and_says_what_was_expected() {
             "(",
             "invalid pattern: group is not closed",
         ),
-    ] {
-        let error = error(text);
-        assert_eq!(&text[error.span()], marked, "{text}: {error}");
-        assert!(error.to_string().contains(message), "{text}: {error}");
-        assert!(!error.to_string().contains('\n'), "{text}: {error}");
-    }
+    ]);
 }
 
 #[test]
@@ -213,7 +236,7 @@ fn rendering_puts_carets_under_the_place() {
 
 #[test]
 fn rendering_shows_only_the_surroundings_in_a_long_text() {
-    let many = vec!["attribute:a == b"; 40].join(" or ");
+    let many = ["attribute:a == b"; 40].join(" or ");
     let text = format!("{many} or attribute:b = c or {many}");
     let rendered = error(&text).render(&text);
     let lines: Vec<&str> = rendered.lines().collect();
@@ -255,6 +278,6 @@ fn what_exceeds_a_limit_is_refused() {
             .to_string()
             .contains("invalid attribute name")
     );
-    let patterns = vec!["attribute:a =~ .{125}"; 3].join(" or ");
+    let patterns = ["attribute:a =~ .{125}"; 3].join(" or ");
     assert!(error(&patterns).to_string().contains("patterns are too large"));
 }

@@ -364,5 +364,5 @@ fn limits_are_inclusive() {
     ));
     parse(&format!("{}agentConnected == true", "!".repeat(32)));
     parse(&format!("attribute:{} exists", "n".repeat(128)));
-    parse(&vec!["attribute:a == b"; 90].join(" or "));
+    parse(&["attribute:a == b"; 90].join(" or "));
 }
