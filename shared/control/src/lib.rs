@@ -1,1 +1,21 @@
 //! Berth's flows: submit, track, admit, reconcile; generic over ports.
+//!
+//! The flows order the steps and leave every decision to `berth-scheduler`. This is the only crate that knows
+//! JSON: messages and events in [`wire`], stored records in [`records`]. A tour, in the order of a task's life:
+//!
+//! - [`intake`]: a batch of SQS messages; [`submit`] stores each submission once
+//! - [`cycle`]: the admission cycle: load, resolve, decide, reserve, launch, settle
+//! - [`track`]: what ECS reports becomes capacity records
+//! - [`reconcile`]: records are compared with what ECS says, and repaired
+//! - [`wake`]: how news reach the next cycle; [`ports`]: what all of them need of the world
+
+pub mod cycle;
+pub mod intake;
+pub mod ports;
+pub mod reconcile;
+pub mod records;
+pub mod settings;
+pub mod submit;
+pub mod track;
+pub mod wake;
+pub mod wire;

@@ -325,8 +325,12 @@ pub trait Inspector {
 
 /// Sends messages to Berth's own queues.
 pub trait Messenger {
-    /// Sends a wake message for a cluster.
-    fn wake(&self, cluster: &ClusterName) -> impl Future<Output = Result<(), PortError>>;
+    /// Sends a wake message for a cluster, to arrive after a delay in seconds (0 to 900).
+    fn wake(
+        &self,
+        cluster: &ClusterName,
+        delay_seconds: u16,
+    ) -> impl Future<Output = Result<(), PortError>>;
 
     /// Sends a refusal, as JSON text, to the refusals queue.
     fn refuse(&self, refusal: &str) -> impl Future<Output = Result<(), PortError>>;
@@ -337,3 +341,25 @@ pub trait Clock {
     /// Now.
     fn now(&self) -> Timestamp;
 }
+
+/// The whole world of a function.
+#[derive(Debug)]
+pub struct Ports<'a, L, E, M, C> {
+    /// The tables.
+    pub ledger: &'a L,
+    /// ECS.
+    pub ecs: &'a E,
+    /// The queues.
+    pub messenger: &'a M,
+    /// The time.
+    pub clock: &'a C,
+}
+
+// Not derived: a reference can be copied whether or not what it points to can.
+impl<L, E, M, C> Clone for Ports<'_, L, E, M, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L, E, M, C> Copy for Ports<'_, L, E, M, C> {}

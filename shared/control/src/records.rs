@@ -61,6 +61,20 @@ impl TaskRecord {
         Self { progress, revision: self.revision.next(), ..self.clone() }
     }
 
+    /// The task as a submission that could be sent again, in JSON.
+    pub fn submission_text(&self) -> String {
+        let request = serde_json::to_value(&*self.request).unwrap_or_default();
+        let mut fields = match request {
+            serde_json::Value::Object(fields) => fields,
+            _never => serde_json::Map::new(),
+        };
+        fields.insert("id".into(), self.id.submission().as_str().into());
+        fields.insert("cluster".into(), self.cluster.as_str().into());
+        fields.insert("priority".into(), self.rank.priority().get().into());
+        fields.insert("taskDefinition".into(), self.task_definition.as_str().into());
+        serde_json::Value::Object(fields).to_string()
+    }
+
     /// The task's entry in its lane.
     pub fn waiting(&self) -> WaitingTask {
         WaitingTask { rank: self.rank.clone(), group: self.group.clone() }

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use crate::attributes::Fingerprint;
 use crate::eni;
-use crate::id::{AttemptId, ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision, TaskArn, TaskGroup};
+use crate::id::{
+    AttemptId, ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision, TaskArn, TaskGroup,
+};
 use crate::quantity::EniCount;
 use crate::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
-use crate::reservation::{
-    OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage,
-};
+use crate::reservation::{OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage};
 use crate::resources::{Demand, EniRoom, Resources, Room, Shortfall};
 use crate::timestamp::Timestamp;
 
@@ -120,21 +120,34 @@ impl InstanceRecord {
 
     /// The groups of the tasks here with `desiredStatus` RUNNING, ours and others', one entry per task.
     pub fn task_groups(&self) -> impl Iterator<Item = &TaskGroup> {
-        let ours = self.state.reservations.values().filter(|reservation| !is_stopping(reservation));
-        let others = self.state.other_tasks.values().filter(|task| task.stage == TaskStage::Running);
-        ours.map(|reservation| &reservation.group).chain(others.map(|task| &task.group))
+        let ours = self
+            .state
+            .reservations
+            .values()
+            .filter(|reservation| !is_stopping(reservation));
+        let others = self
+            .state
+            .other_tasks
+            .values()
+            .filter(|task| task.stage == TaskStage::Running);
+        ours.map(|reservation| &reservation.group)
+            .chain(others.map(|task| &task.group))
     }
 
     /// The attempts here whose RunTask call has no recorded answer.
     pub fn pending_attempts(&self) -> impl Iterator<Item = &AttemptId> {
         let pending = |reservation: &Reservation| reservation.state == ReservationState::Pending;
-        self.state.reservations.iter().filter(move |(_, it)| pending(it)).map(|(attempt, _)| attempt)
+        self.state
+            .reservations
+            .iter()
+            .filter(move |(_, it)| pending(it))
+            .map(|(attempt, _)| attempt)
     }
 
-    /// The attempts here whose task ECS has placed.
-    pub fn placed_attempts(&self) -> impl Iterator<Item = (&AttemptId, &PlacedTask)> {
+    /// The reservations here whose task ECS has placed.
+    pub fn placed(&self) -> impl Iterator<Item = (&AttemptId, &Reservation, &PlacedTask)> {
         self.state.reservations.iter().filter_map(|(attempt, reservation)| match &reservation.state {
-            ReservationState::Placed(placed) => Some((attempt, placed)),
+            ReservationState::Placed(placed) => Some((attempt, reservation, placed)),
             ReservationState::Pending => None,
         })
     }
@@ -171,8 +184,17 @@ impl InstanceRecord {
             return None;
         }
         let counted = report_counts(&self.state, reservation.reserved_at_version, created_at);
-        let report = if counted { ReportInclusion::Included } else { ReportInclusion::NotYet };
-        let placed = PlacedTask { task, created_at, report, stage: TaskStage::Running };
+        let report = if counted {
+            ReportInclusion::Included
+        } else {
+            ReportInclusion::NotYet
+        };
+        let placed = PlacedTask {
+            task,
+            created_at,
+            report,
+            stage: TaskStage::Running,
+        };
         Some(self.changed(|state| {
             if let Some(reservation) = state.reservations.get_mut(attempt) {
                 reservation.state = ReservationState::Placed(placed);
@@ -189,8 +211,10 @@ impl InstanceRecord {
             return None;
         }
         Some(self.changed(|state| {
-            if let Some(Reservation { state: ReservationState::Placed(placed), .. }) =
-                state.reservations.get_mut(attempt)
+            if let Some(Reservation {
+                state: ReservationState::Placed(placed),
+                ..
+            }) = state.reservations.get_mut(attempt)
             {
                 placed.stage = TaskStage::Stopping;
             }
@@ -309,7 +333,11 @@ fn take_report(state: &mut InstanceState, report: &InstanceReport) {
 
 /// The first event of an instance has an empty attribute list: an empty one never replaces a known one.
 fn take_attributes(state: &mut InstanceState, report: &InstanceReport) {
-    if let Some(attributes) = report.attributes.as_ref().filter(|attributes| !attributes.is_empty()) {
+    if let Some(attributes) = report
+        .attributes
+        .as_ref()
+        .filter(|attributes| !attributes.is_empty())
+    {
         state.attributes = attributes.fingerprint();
         state.eni_limit = eni::task_limit(attributes);
     }
@@ -375,15 +403,21 @@ fn room(state: &InstanceState) -> Room {
     let (remaining, registered) = (&state.remaining, &state.registered);
     let eni_taken = ours.0.eni.saturating_add(others_eni);
     Room {
-        cpu: remaining.cpu.saturating_take(reported.0.cpu).min(registered.cpu.saturating_take(ours.0.cpu)),
+        cpu: remaining
+            .cpu
+            .saturating_take(reported.0.cpu)
+            .min(registered.cpu.saturating_take(ours.0.cpu)),
         memory: remaining
             .memory
             .saturating_take(reported.0.memory)
             .min(registered.memory.saturating_take(ours.0.memory)),
-        gpu: remaining.gpu.saturating_take(reported.0.gpu).min(registered.gpu.saturating_take(ours.0.gpu)),
-        eni: state
-            .eni_limit
-            .map_or(EniRoom::Unknown, |limit| EniRoom::Limited(limit.saturating_take(eni_taken))),
+        gpu: remaining
+            .gpu
+            .saturating_take(reported.0.gpu)
+            .min(registered.gpu.saturating_take(ours.0.gpu)),
+        eni: state.eni_limit.map_or(EniRoom::Unknown, |limit| {
+            EniRoom::Limited(limit.saturating_take(eni_taken))
+        }),
         ports_taken,
     }
 }

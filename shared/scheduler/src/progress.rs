@@ -132,16 +132,25 @@ impl TaskProgress {
     /// Takes over the launch of an attempt from a caller that gave no answer.
     ///
     /// # Errors
-    /// [`MovedOn`] unless the task is reserved.
-    pub fn call_again(&self, now: Timestamp) -> Result<Self, MovedOn> {
-        let TaskState::Reserved(reserved) = &self.state else {
-            return Err(MovedOn);
-        };
+    /// [`MovedOn`] unless attempt `attempt` is reserved.
+    pub fn call_again(&self, attempt: AttemptNumber, now: Timestamp) -> Result<Self, MovedOn> {
+        let reserved = self.reserved(attempt)?;
         let call_by = now.saturating_add_millis(LAUNCH_WINDOW_MS);
-        Ok(self.with(TaskState::Reserved(ReservedTask {
-            call_by,
-            ..reserved.clone()
-        })))
+        Ok(self.with(TaskState::Reserved(ReservedTask { call_by, ..reserved.clone() })))
+    }
+
+    /// Records that a repeated call was refused while an earlier one, sent before `call_by`, may still arrive.
+    ///
+    /// # Errors
+    /// [`MovedOn`] unless attempt `attempt` is reserved.
+    pub fn refused_for_now(
+        &self,
+        attempt: AttemptNumber,
+        reason: String,
+        call_by: Timestamp,
+    ) -> Result<Self, MovedOn> {
+        let reserved = self.reserved(attempt)?.clone();
+        Ok(self.with(TaskState::Reserved(ReservedTask { call_by, refused: Some(reason), ..reserved })))
     }
 
     /// Records that ECS placed attempt `attempt`.

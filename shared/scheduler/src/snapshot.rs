@@ -6,6 +6,7 @@ use crate::attributes::AttributeSet;
 use crate::constraint::expression::{AttributeLookup, ExpressionSubject};
 use crate::instance::InstanceRecord;
 use crate::report::AgentConnection;
+use crate::reservation::{PlacedTask, ReportInclusion, TaskStage};
 use crate::timestamp::Timestamp;
 
 /// One container instance with its attributes.
@@ -61,8 +62,15 @@ impl ExpressionSubject for InstanceView {
         self.record.state().registered_at.map(Timestamp::as_millis)
     }
 
+    /// What ECS reported, and our own tasks that the report does not know yet: an expression such as
+    /// `runningTasksCount < 3` must not change its mind between a placement and its report.
     fn running_tasks_count(&self) -> u32 {
-        self.record.state().running_tasks
+        let unreported = |placed: &PlacedTask| {
+            placed.report == ReportInclusion::NotYet && placed.stage == TaskStage::Running
+        };
+        let placed = self.record.placed().filter(|(.., placed)| unreported(placed)).count();
+        let ours = self.record.pending_attempts().count().saturating_add(placed);
+        self.record.state().running_tasks.saturating_add(u32::try_from(ours).unwrap_or(u32::MAX))
     }
 
     fn for_each_task_group(&self, visit: &mut dyn FnMut(&str)) {

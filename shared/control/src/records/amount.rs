@@ -23,13 +23,19 @@ impl PortsForm {
 
 impl From<&HostPorts> for PortsForm {
     fn from(ports: &HostPorts) -> Self {
-        Self { tcp: ports.tcp.iter().collect(), udp: ports.udp.iter().collect() }
+        Self {
+            tcp: ports.tcp.iter().collect(),
+            udp: ports.udp.iter().collect(),
+        }
     }
 }
 
 impl From<PortsForm> for HostPorts {
     fn from(form: PortsForm) -> Self {
-        Self { tcp: form.tcp.into_iter().collect(), udp: form.udp.into_iter().collect() }
+        Self {
+            tcp: form.tcp.into_iter().collect(),
+            udp: form.udp.into_iter().collect(),
+        }
     }
 }
 
@@ -104,7 +110,10 @@ impl From<ResourcesForm> for Resources {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
+)]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

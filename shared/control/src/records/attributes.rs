@@ -18,8 +18,12 @@ struct AttributesForm {
 
 /// Writes the attributes of an instance.
 pub fn to_json(attributes: &AttributeSet) -> Value {
-    let pairs = attributes.iter().map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
-    form::write(&AttributesForm { attributes: pairs.collect() })
+    let pairs = attributes
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+    form::write(&AttributesForm {
+        attributes: pairs.collect(),
+    })
 }
 
 /// Reads the attributes of an instance.

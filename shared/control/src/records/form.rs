@@ -7,8 +7,8 @@ use serde_json::Value;
 use berth_scheduler::attributes::Fingerprint;
 use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::id::{
-    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, TaskArn, TaskDefinitionArn, TaskGroup,
-    TaskId,
+    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, TaskArn, TaskDefinitionArn,
+    TaskGroup, TaskId,
 };
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::timestamp::Timestamp;
@@ -42,7 +42,10 @@ pub enum RecordError {
 
 impl RecordError {
     pub(super) fn damaged(field: &str, message: impl ToString) -> Self {
-        Self::Damaged { field: field.to_owned(), message: message.to_string() }
+        Self::Damaged {
+            field: field.to_owned(),
+            message: message.to_string(),
+        }
     }
 }
 
@@ -55,7 +58,10 @@ pub(super) fn write(form: &impl Serialize) -> Value {
     value
 }
 
-#[expect(clippy::expect_used, reason = "the forms have text keys and whole numbers only, which never fails")]
+#[expect(
+    clippy::expect_used,
+    reason = "the forms have text keys and whole numbers only, which never fails"
+)]
 fn to_value(form: &impl Serialize) -> Value {
     serde_json::to_value(form).expect("a stored form is JSON")
 }
@@ -140,7 +146,8 @@ impl TextForm for Timestamp {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        Self::parse_iso8601(text).ok_or_else(|| format!("`{text}` is not a time like 2026-11-21T10:00:00.000Z"))
+        Self::parse_iso8601(text)
+            .ok_or_else(|| format!("`{text}` is not a time like 2026-11-21T10:00:00.000Z"))
     }
 }
 

@@ -98,7 +98,10 @@ enum ShortDimensionForm {
 
 /// Writes a hold reason.
 pub fn to_json(reason: &HoldReason) -> Value {
-    form::write(&HoldForm { reason: reason.into(), text: text(reason) })
+    form::write(&HoldForm {
+        reason: reason.into(),
+        text: text(reason),
+    })
 }
 
 /// Reads a hold reason.
@@ -122,7 +125,10 @@ pub fn text(reason: &HoldReason) -> String {
     match reason {
         HoldReason::NoInstances => "the cluster has no container instance".to_owned(),
         HoldReason::NeverFits(explanation) => {
-            format!("larger than every instance that may run it{}", explanation_text(explanation))
+            format!(
+                "larger than every instance that may run it{}",
+                explanation_text(explanation)
+            )
         }
         HoldReason::NoInstanceMatches(explanation) => {
             format!("no instance may run it{}", explanation_text(explanation))
@@ -137,7 +143,12 @@ pub fn text(reason: &HoldReason) -> String {
 
 fn explanation_text(explanation: &Explanation) -> String {
     let mut parts = vec![format!("{} looked at", explanation.evaluated)];
-    parts.extend(explanation.filtered.iter().map(|(filter, count)| format!("{count} {}", filter_text(filter))));
+    parts.extend(
+        explanation
+            .filtered
+            .iter()
+            .map(|(filter, count)| format!("{count} {}", filter_text(filter))),
+    );
     let short = explanation.short.iter();
     parts.extend(short.map(|(dimension, count)| format!("{count} short of {}", dimension_text(*dimension))));
     let nearest = explanation.nearest.as_ref();
@@ -154,7 +165,10 @@ fn filter_text(filter: &Filter) -> String {
         Filter::MissingAttribute(RequiredAttribute { name, value: None }) => {
             format!("without the attribute `{name}`")
         }
-        Filter::MissingAttribute(RequiredAttribute { name, value: Some(value) }) => {
+        Filter::MissingAttribute(RequiredAttribute {
+            name,
+            value: Some(value),
+        }) => {
             format!("without the attribute `{name}` = `{value}`")
         }
         Filter::MemberOf { expression } => format!("not matching `{expression}`"),
@@ -176,9 +190,15 @@ impl From<&HoldReason> for ReasonForm {
     fn from(reason: &HoldReason) -> Self {
         match reason {
             HoldReason::NoInstances => Self::NoInstances,
-            HoldReason::NeverFits(it) => Self::NeverFits { explanation: it.into() },
-            HoldReason::NoInstanceMatches(it) => Self::NoInstanceMatches { explanation: it.into() },
-            HoldReason::Shortfall(it) => Self::Shortfall { explanation: it.into() },
+            HoldReason::NeverFits(it) => Self::NeverFits {
+                explanation: it.into(),
+            },
+            HoldReason::NoInstanceMatches(it) => Self::NoInstanceMatches {
+                explanation: it.into(),
+            },
+            HoldReason::Shortfall(it) => Self::Shortfall {
+                explanation: it.into(),
+            },
             HoldReason::RefusedByEcs { reason } => Self::RefusedByEcs { said: reason.clone() },
             HoldReason::Throttled => Self::Throttled,
         }
@@ -191,8 +211,18 @@ impl From<&Explanation> for ExplanationForm {
         let short = explanation.short.iter();
         Self {
             evaluated: explanation.evaluated,
-            filtered: filtered.map(|(by, count)| FilteredForm { by: by.into(), instances: *count }).collect(),
-            short: short.map(|(of, count)| ShortForm { of: (*of).into(), instances: *count }).collect(),
+            filtered: filtered
+                .map(|(by, count)| FilteredForm {
+                    by: by.into(),
+                    instances: *count,
+                })
+                .collect(),
+            short: short
+                .map(|(of, count)| ShortForm {
+                    of: (*of).into(),
+                    instances: *count,
+                })
+                .collect(),
             nearest: explanation.nearest.as_ref().map(NearestForm::from),
         }
     }
@@ -202,8 +232,16 @@ impl ExplanationForm {
     fn read(self) -> Result<Explanation, RecordError> {
         Ok(Explanation {
             evaluated: self.evaluated,
-            filtered: self.filtered.into_iter().map(|it| (it.by.into(), it.instances)).collect(),
-            short: self.short.into_iter().map(|it| (it.of.into(), it.instances)).collect(),
+            filtered: self
+                .filtered
+                .into_iter()
+                .map(|it| (it.by.into(), it.instances))
+                .collect(),
+            short: self
+                .short
+                .into_iter()
+                .map(|it| (it.of.into(), it.instances))
+                .collect(),
             nearest: self.nearest.map(NearestForm::read).transpose()?,
         })
     }
@@ -212,12 +250,18 @@ impl ExplanationForm {
 impl From<&Filter> for FilterForm {
     fn from(filter: &Filter) -> Self {
         match filter {
-            Filter::Status(status) => Self::Status { status: Text(*status) },
+            Filter::Status(status) => Self::Status {
+                status: Text(*status),
+            },
             Filter::AgentDisconnected => Self::AgentDisconnected,
             Filter::ClosedThisCycle => Self::ClosedThisCycle,
             Filter::Zone => Self::Zone,
-            Filter::MissingAttribute(attribute) => Self::MissingAttribute { attribute: attribute.into() },
-            Filter::MemberOf { expression } => Self::MemberOf { expression: expression.clone() },
+            Filter::MissingAttribute(attribute) => Self::MissingAttribute {
+                attribute: attribute.into(),
+            },
+            Filter::MemberOf { expression } => Self::MemberOf {
+                expression: expression.clone(),
+            },
             Filter::DistinctInstance => Self::DistinctInstance,
         }
     }
@@ -264,7 +308,10 @@ impl From<DimensionForm> for Dimension {
 impl From<&NearestMiss> for NearestForm {
     fn from(miss: &NearestMiss) -> Self {
         let short = miss.shortfall.dimensions().iter();
-        Self { instance: Text(miss.instance.clone()), short: short.map(ShortDimensionForm::from).collect() }
+        Self {
+            instance: Text(miss.instance.clone()),
+            short: short.map(ShortDimensionForm::from).collect(),
+        }
     }
 }
 
@@ -273,29 +320,37 @@ impl NearestForm {
         let short = self.short.into_iter().map(ShortDimension::from).collect();
         let shortfall = Shortfall::recorded(short)
             .ok_or_else(|| RecordError::damaged("explanation.nearest.short", "has no dimension"))?;
-        Ok(NearestMiss { instance: self.instance.0, shortfall })
+        Ok(NearestMiss {
+            instance: self.instance.0,
+            shortfall,
+        })
     }
 }
 
 impl From<&ShortDimension> for ShortDimensionForm {
     fn from(short: &ShortDimension) -> Self {
         match short {
-            ShortDimension::Cpu { needed, remaining } => {
-                Self::Cpu { needed: needed.get(), remaining: remaining.get() }
-            }
-            ShortDimension::Memory { needed, remaining } => {
-                Self::Memory { needed: needed.get(), remaining: remaining.get() }
-            }
-            ShortDimension::Gpu { needed, remaining } => {
-                Self::Gpu { needed: needed.get(), remaining: remaining.get() }
-            }
-            ShortDimension::Eni { needed, remaining } => {
-                Self::Eni { needed: needed.get(), remaining: remaining.get() }
-            }
+            ShortDimension::Cpu { needed, remaining } => Self::Cpu {
+                needed: needed.get(),
+                remaining: remaining.get(),
+            },
+            ShortDimension::Memory { needed, remaining } => Self::Memory {
+                needed: needed.get(),
+                remaining: remaining.get(),
+            },
+            ShortDimension::Gpu { needed, remaining } => Self::Gpu {
+                needed: needed.get(),
+                remaining: remaining.get(),
+            },
+            ShortDimension::Eni { needed, remaining } => Self::Eni {
+                needed: needed.get(),
+                remaining: remaining.get(),
+            },
             ShortDimension::Ports { taken } => Self::Ports { taken: taken.into() },
-            ShortDimension::PortLimit { needed, remaining } => {
-                Self::PortLimit { needed: *needed, remaining: *remaining }
-            }
+            ShortDimension::PortLimit { needed, remaining } => Self::PortLimit {
+                needed: *needed,
+                remaining: *remaining,
+            },
         }
     }
 }
@@ -303,18 +358,22 @@ impl From<&ShortDimension> for ShortDimensionForm {
 impl From<ShortDimensionForm> for ShortDimension {
     fn from(form: ShortDimensionForm) -> Self {
         match form {
-            ShortDimensionForm::Cpu { needed, remaining } => {
-                Self::Cpu { needed: CpuUnits::new(needed), remaining: CpuUnits::new(remaining) }
-            }
-            ShortDimensionForm::Memory { needed, remaining } => {
-                Self::Memory { needed: MemoryMib::new(needed), remaining: MemoryMib::new(remaining) }
-            }
-            ShortDimensionForm::Gpu { needed, remaining } => {
-                Self::Gpu { needed: GpuCount::new(needed), remaining: GpuCount::new(remaining) }
-            }
-            ShortDimensionForm::Eni { needed, remaining } => {
-                Self::Eni { needed: EniCount::new(needed), remaining: EniCount::new(remaining) }
-            }
+            ShortDimensionForm::Cpu { needed, remaining } => Self::Cpu {
+                needed: CpuUnits::new(needed),
+                remaining: CpuUnits::new(remaining),
+            },
+            ShortDimensionForm::Memory { needed, remaining } => Self::Memory {
+                needed: MemoryMib::new(needed),
+                remaining: MemoryMib::new(remaining),
+            },
+            ShortDimensionForm::Gpu { needed, remaining } => Self::Gpu {
+                needed: GpuCount::new(needed),
+                remaining: GpuCount::new(remaining),
+            },
+            ShortDimensionForm::Eni { needed, remaining } => Self::Eni {
+                needed: EniCount::new(needed),
+                remaining: EniCount::new(remaining),
+            },
             ShortDimensionForm::Ports { taken } => Self::Ports { taken: taken.into() },
             ShortDimensionForm::PortLimit { needed, remaining } => Self::PortLimit { needed, remaining },
         }

@@ -111,8 +111,12 @@ pub fn to_json(record: &InstanceRecord) -> Value {
         running_tasks: state.running_tasks,
         eni_limit: state.eni_limit.map(EniCount::get),
         attributes: Text(state.attributes),
-        reservations: reservations.map(|(attempt, it)| (Text(attempt.clone()), it.into())).collect(),
-        other_tasks: other_tasks.map(|(task, it)| (Text(task.clone()), it.into())).collect(),
+        reservations: reservations
+            .map(|(attempt, it)| (Text(attempt.clone()), it.into()))
+            .collect(),
+        other_tasks: other_tasks
+            .map(|(task, it)| (Text(task.clone()), it.into()))
+            .collect(),
         revision: state.revision.get(),
     })
 }
@@ -123,7 +127,11 @@ pub fn to_json(record: &InstanceRecord) -> Value {
 /// When the record is damaged or was written by a newer release.
 pub fn from_json(value: &Value) -> Result<InstanceRecord, RecordError> {
     let form: InstanceForm = form::read(value)?;
-    let agent = if form.agent_connected { AgentConnection::Connected } else { AgentConnection::Disconnected };
+    let agent = if form.agent_connected {
+        AgentConnection::Connected
+    } else {
+        AgentConnection::Disconnected
+    };
     Ok(InstanceRecord::from_state(InstanceState {
         instance: form.instance.0,
         ec2_instance_id: form.ec2_instance_id.map(|id| id.0),
@@ -138,8 +146,16 @@ pub fn from_json(value: &Value) -> Result<InstanceRecord, RecordError> {
         running_tasks: form.running_tasks,
         eni_limit: form.eni_limit.map(EniCount::new),
         attributes: form.attributes.0,
-        reservations: form.reservations.into_iter().map(|(attempt, it)| (attempt.0, it.into())).collect(),
-        other_tasks: form.other_tasks.into_iter().map(|(task, it)| (task.0, it.into())).collect(),
+        reservations: form
+            .reservations
+            .into_iter()
+            .map(|(attempt, it)| (attempt.0, it.into()))
+            .collect(),
+        other_tasks: form
+            .other_tasks
+            .into_iter()
+            .map(|(task, it)| (task.0, it.into()))
+            .collect(),
         revision: Revision::new(form.revision),
     }))
 }
@@ -164,7 +180,9 @@ impl From<ReservationForm> for Reservation {
             demand: form.demand.into(),
             group: form.group.0,
             reserved_at_version: ReportVersion::new(form.reserved_at_version),
-            state: form.placed.map_or(ReservationState::Pending, |placed| ReservationState::Placed(placed.into())),
+            state: form.placed.map_or(ReservationState::Pending, |placed| {
+                ReservationState::Placed(placed.into())
+            }),
         }
     }
 }

@@ -82,7 +82,9 @@ impl TryFrom<String> for SpreadForm {
         }
         match text.strip_prefix(ATTRIBUTE_PREFIX) {
             Some(name) => Ok(Self(SpreadField::Attribute(name.to_owned()))),
-            None => Err(format!("`{text}` is neither {INSTANCE_ID} nor {ATTRIBUTE_PREFIX}NAME")),
+            None => Err(format!(
+                "`{text}` is neither {INSTANCE_ID} nor {ATTRIBUTE_PREFIX}NAME"
+            )),
         }
     }
 }
@@ -98,7 +100,15 @@ impl From<SpreadForm> for String {
 
 /// Writes a lane.
 pub fn to_json(lane: &LaneRecord) -> Value {
-    form::write(&LaneForm { lane: Text(lane.key.clone()), shape: ShapeForm::from(&*lane.shape) })
+    form::write(&LaneForm {
+        lane: Text(lane.key.clone()),
+        shape: ShapeForm::from(&*lane.shape),
+    })
+}
+
+/// Writes a shape, always the same way: tasks whose shapes read the same wait in the same lane.
+pub fn shape_text(shape: &Shape) -> String {
+    form::write(&ShapeForm::from(shape)).to_string()
 }
 
 /// Reads a lane.
@@ -107,7 +117,10 @@ pub fn to_json(lane: &LaneRecord) -> Value {
 /// When the record is damaged or was written by a newer release.
 pub fn from_json(value: &Value) -> Result<LaneRecord, RecordError> {
     let form: LaneForm = form::read(value)?;
-    Ok(LaneRecord { key: form.lane.0, shape: Arc::new(form.shape.into()) })
+    Ok(LaneRecord {
+        key: form.lane.0,
+        shape: Arc::new(form.shape.into()),
+    })
 }
 
 impl From<&Shape> for ShapeForm {
@@ -115,7 +128,11 @@ impl From<&Shape> for ShapeForm {
         Self {
             demand: DemandForm::from(&shape.demand),
             constraints: shape.constraints.iter().map(ConstraintForm::from).collect(),
-            required_attributes: shape.required_attributes.iter().map(RequiredAttributeForm::from).collect(),
+            required_attributes: shape
+                .required_attributes
+                .iter()
+                .map(RequiredAttributeForm::from)
+                .collect(),
             zones: shape.zones.clone(),
             strategies: shape.strategies.iter().map(StrategyForm::from).collect(),
             distinct_group: shape.distinct_group.clone().map(Text),
@@ -128,7 +145,11 @@ impl From<ShapeForm> for Shape {
         Self {
             demand: form.demand.into(),
             constraints: form.constraints.into_iter().map(Constraint::from).collect(),
-            required_attributes: form.required_attributes.into_iter().map(RequiredAttribute::from).collect(),
+            required_attributes: form
+                .required_attributes
+                .into_iter()
+                .map(RequiredAttribute::from)
+                .collect(),
             zones: form.zones,
             strategies: form.strategies.into_iter().map(Strategy::from).collect(),
             distinct_group: form.distinct_group.map(|group| group.0),
@@ -140,7 +161,9 @@ impl From<&Constraint> for ConstraintForm {
     fn from(constraint: &Constraint) -> Self {
         match constraint {
             Constraint::DistinctInstance => Self::DistinctInstance,
-            Constraint::MemberOf(expression) => Self::MemberOf { expression: Text(expression.clone()) },
+            Constraint::MemberOf(expression) => Self::MemberOf {
+                expression: Text(expression.clone()),
+            },
         }
     }
 }
@@ -156,13 +179,19 @@ impl From<ConstraintForm> for Constraint {
 
 impl From<&RequiredAttribute> for RequiredAttributeForm {
     fn from(attribute: &RequiredAttribute) -> Self {
-        Self { name: attribute.name.clone(), value: attribute.value.clone() }
+        Self {
+            name: attribute.name.clone(),
+            value: attribute.value.clone(),
+        }
     }
 }
 
 impl From<RequiredAttributeForm> for RequiredAttribute {
     fn from(form: RequiredAttributeForm) -> Self {
-        Self { name: form.name, value: form.value }
+        Self {
+            name: form.name,
+            value: form.value,
+        }
     }
 }
 

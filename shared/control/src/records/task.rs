@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use berth_scheduler::id::{
-    AttemptNumber, ClusterName, ContainerInstanceArn, LaneKey, Revision, TaskArn, TaskDefinitionArn, TaskGroup,
-    TaskId,
+    AttemptNumber, ClusterName, ContainerInstanceArn, LaneKey, Revision, TaskArn, TaskDefinitionArn,
+    TaskGroup, TaskId,
 };
 use berth_scheduler::progress::{ReservedTask, StartedTask, TaskProgress, TaskState};
 use berth_scheduler::report::TaskEnd;
@@ -40,7 +40,12 @@ struct TaskForm {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "state", content = "details", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "state",
+    content = "details",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 enum StateForm {
     Waiting {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +55,8 @@ enum StateForm {
         instance: Text<ContainerInstanceArn>,
         reserved_at: Text<Timestamp>,
         call_by: Text<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
     },
     Started {
         instance: Text<ContainerInstanceArn>,
@@ -116,7 +123,10 @@ pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
         demand: form.demand.into(),
         request: Arc::new(request),
         content,
-        progress: TaskProgress { attempt: AttemptNumber::new(form.attempt), state: form.state.into() },
+        progress: TaskProgress {
+            attempt: AttemptNumber::new(form.attempt),
+            state: form.state.into(),
+        },
         revision: Revision::new(form.revision),
     })
 }
@@ -124,11 +134,14 @@ pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
 impl From<&TaskState> for StateForm {
     fn from(state: &TaskState) -> Self {
         match state {
-            TaskState::Waiting { last_refusal } => Self::Waiting { last_refusal: last_refusal.clone() },
+            TaskState::Waiting { last_refusal } => Self::Waiting {
+                last_refusal: last_refusal.clone(),
+            },
             TaskState::Reserved(reserved) => Self::Reserved {
                 instance: Text(reserved.instance.clone()),
                 reserved_at: Text(reserved.reserved_at),
                 call_by: Text(reserved.call_by),
+                refused: reserved.refused.clone(),
             },
             TaskState::Started(started) => Self::Started {
                 instance: Text(started.instance.clone()),
@@ -142,8 +155,12 @@ impl From<&TaskState> for StateForm {
                 stopped_reason: end.stopped_reason.clone(),
                 exit_code: end.exit_code,
             },
-            TaskState::Refused { reason } => Self::Refused { reason: reason.clone() },
-            TaskState::Doubt { instance } => Self::Doubt { instance: Text(instance.clone()) },
+            TaskState::Refused { reason } => Self::Refused {
+                reason: reason.clone(),
+            },
+            TaskState::Doubt { instance } => Self::Doubt {
+                instance: Text(instance.clone()),
+            },
         }
     }
 }
@@ -152,19 +169,40 @@ impl From<StateForm> for TaskState {
     fn from(form: StateForm) -> Self {
         match form {
             StateForm::Waiting { last_refusal } => Self::Waiting { last_refusal },
-            StateForm::Reserved { instance, reserved_at, call_by } => Self::Reserved(ReservedTask {
+            StateForm::Reserved {
+                instance,
+                reserved_at,
+                call_by,
+                refused,
+            } => Self::Reserved(ReservedTask {
                 instance: instance.0,
                 reserved_at: reserved_at.0,
                 call_by: call_by.0,
+                refused,
             }),
-            StateForm::Started { instance, ecs_task, started_at } => Self::Started(StartedTask {
+            StateForm::Started {
+                instance,
+                ecs_task,
+                started_at,
+            } => Self::Started(StartedTask {
                 instance: instance.0,
                 task: ecs_task.0,
                 started_at: started_at.0,
             }),
-            StateForm::Ended { ecs_task, stopped_at, stop_code, stopped_reason, exit_code } => Self::Ended {
+            StateForm::Ended {
+                ecs_task,
+                stopped_at,
+                stop_code,
+                stopped_reason,
+                exit_code,
+            } => Self::Ended {
                 task: ecs_task.map(|task| task.0),
-                end: TaskEnd { stopped_at: stopped_at.map(|at| at.0), stop_code, stopped_reason, exit_code },
+                end: TaskEnd {
+                    stopped_at: stopped_at.map(|at| at.0),
+                    stop_code,
+                    stopped_reason,
+                    exit_code,
+                },
             },
             StateForm::Refused { reason } => Self::Refused { reason },
             StateForm::Doubt { instance } => Self::Doubt { instance: instance.0 },

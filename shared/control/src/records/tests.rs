@@ -59,11 +59,23 @@ proptest! {
 
 #[test]
 fn an_id_sorts_before_the_longer_ones_that_begin_with_it() {
-    let rank = |task| Rank::new(Priority::default(), Timestamp::from_millis(0), &TaskId::parse(task).unwrap());
-    let mut keys = ["ab", "a-b", "a/10", "a0", "a/2", "a", "a_", "aA"].map(|task| waiting::sort_key(&rank(task)));
+    let rank = |task| {
+        Rank::new(
+            Priority::default(),
+            Timestamp::from_millis(0),
+            &TaskId::parse(task).unwrap(),
+        )
+    };
+    let mut keys =
+        ["ab", "a-b", "a/10", "a0", "a/2", "a", "a_", "aA"].map(|task| waiting::sort_key(&rank(task)));
     keys.sort_unstable();
     let tasks = keys.map(|key| key.split_once("Z#").unwrap().1.to_owned());
-    assert_eq!(tasks, ["a#01", "a#02", "a#10", "a-b#01", "a0#01", "aA#01", "a_#01", "ab#01"]);
+    assert_eq!(
+        tasks,
+        [
+            "a#01", "a#02", "a#10", "a-b#01", "a0#01", "aA#01", "a_#01", "ab#01"
+        ]
+    );
 }
 
 #[test]
@@ -78,7 +90,10 @@ fn a_record_of_a_newer_release_is_left_alone() {
     let mut json = hold::to_json(&HoldReason::Throttled);
     json["schema"] = json!(2);
     assert_eq!(hold::from_json(&json), Err(RecordError::NewerSchema { found: 2 }));
-    assert_eq!(hold::from_json(&json!({"reason": "throttled"})), Err(RecordError::NoSchema));
+    assert_eq!(
+        hold::from_json(&json!({"reason": "throttled"})),
+        Err(RecordError::NoSchema)
+    );
 }
 
 #[test]
@@ -87,13 +102,24 @@ fn a_damaged_record_names_the_field() {
     let record = instance::to_json(&InstanceRecord::from_state(strategy::plain_instance_state()));
     let mut negative = record.clone();
     negative["remaining"]["memory"] = json!(-1);
-    assert!(text(&negative).starts_with("`remaining.memory`: "), "{}", text(&negative));
+    assert!(
+        text(&negative).starts_with("`remaining.memory`: "),
+        "{}",
+        text(&negative)
+    );
     let mut lost = record.clone();
     lost.as_object_mut().unwrap().remove("reservations");
-    assert!(text(&lost).contains("missing field `reservations`"), "{}", text(&lost));
+    assert!(
+        text(&lost).contains("missing field `reservations`"),
+        "{}",
+        text(&lost)
+    );
     let mut renamed = record;
     renamed["status"] = json!("RESTING");
-    assert_eq!(text(&renamed), "`status`: `RESTING` is not a status of a container instance");
+    assert_eq!(
+        text(&renamed),
+        "`status`: `RESTING` is not a status of a container instance"
+    );
 }
 
 #[test]

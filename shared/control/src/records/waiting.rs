@@ -36,7 +36,10 @@ pub fn from_json(value: &Value) -> Result<WaitingTask, RecordError> {
     let form: WaitingForm = form::read(value)?;
     let priority = read_priority(form.priority)?;
     let rank = Rank::new(priority, form.submitted_at.0, &form.task.0);
-    Ok(WaitingTask { rank, group: form.group.0 })
+    Ok(WaitingTask {
+        rank,
+        group: form.group.0,
+    })
 }
 
 pub(super) fn read_priority(priority: u16) -> Result<Priority, RecordError> {

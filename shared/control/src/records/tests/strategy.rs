@@ -11,8 +11,8 @@ use berth_scheduler::attributes::{Fingerprint, RequiredAttribute};
 use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
 use berth_scheduler::id::{
-    AttemptId, AttemptNumber, ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision, SubmissionId, TaskArn,
-    TaskGroup, TaskId,
+    AttemptId, AttemptNumber, ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision, SubmissionId,
+    TaskArn, TaskGroup, TaskId,
 };
 use berth_scheduler::instance::InstanceState;
 use berth_scheduler::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
@@ -61,17 +61,21 @@ pub(super) fn waiting_task() -> impl Strategy<Value = WaitingTask> {
 }
 
 fn ports() -> impl Strategy<Value = HostPorts> {
-    (vec(any::<u16>(), 0..3), vec(any::<u16>(), 0..3))
-        .prop_map(|(tcp, udp)| HostPorts { tcp: tcp.into_iter().collect(), udp: udp.into_iter().collect() })
+    (vec(any::<u16>(), 0..3), vec(any::<u16>(), 0..3)).prop_map(|(tcp, udp)| HostPorts {
+        tcp: tcp.into_iter().collect(),
+        udp: udp.into_iter().collect(),
+    })
 }
 
 pub(super) fn demand() -> impl Strategy<Value = Demand> {
-    (any::<u32>(), any::<u32>(), 0..3_u32, 0..2_u32, ports()).prop_map(|(cpu, memory, gpu, eni, ports)| Demand {
-        cpu: CpuUnits::new(cpu),
-        memory: MemoryMib::new(memory),
-        gpu: GpuCount::new(gpu),
-        eni: EniCount::new(eni),
-        ports,
+    (any::<u32>(), any::<u32>(), 0..3_u32, 0..2_u32, ports()).prop_map(|(cpu, memory, gpu, eni, ports)| {
+        Demand {
+            cpu: CpuUnits::new(cpu),
+            memory: MemoryMib::new(memory),
+            gpu: GpuCount::new(gpu),
+            eni: EniCount::new(eni),
+            ports,
+        }
     })
 }
 
@@ -85,8 +89,9 @@ fn resources() -> impl Strategy<Value = Resources> {
 }
 
 fn task_arn() -> impl Strategy<Value = TaskArn> {
-    "[a-f0-9]{1,6}"
-        .prop_map(|id| TaskArn::parse(&format!("arn:aws:ecs:us-east-1:123456789012:task/default/{id}")).unwrap())
+    "[a-f0-9]{1,6}".prop_map(|id| {
+        TaskArn::parse(&format!("arn:aws:ecs:us-east-1:123456789012:task/default/{id}")).unwrap()
+    })
 }
 
 fn instance_arn(id: &str) -> ContainerInstanceArn {
@@ -100,32 +105,43 @@ fn stage() -> impl Strategy<Value = TaskStage> {
 
 fn reservation_state() -> impl Strategy<Value = ReservationState> {
     let inclusion = select(vec![ReportInclusion::NotYet, ReportInclusion::Included]);
-    let placed = (task_arn(), timestamp(), inclusion, stage())
-        .prop_map(|(task, created_at, report, stage)| PlacedTask { task, created_at, report, stage });
+    let placed =
+        (task_arn(), timestamp(), inclusion, stage()).prop_map(|(task, created_at, report, stage)| {
+            PlacedTask {
+                task,
+                created_at,
+                report,
+                stage,
+            }
+        });
     option::of(placed).prop_map(|placed| placed.map_or(ReservationState::Pending, ReservationState::Placed))
 }
 
 fn reservations() -> impl Strategy<Value = BTreeMap<AttemptId, Reservation>> {
-    let attempt = (task_id(), any::<u64>())
-        .prop_map(|(task, number)| AttemptId { task, number: AttemptNumber::new(number) });
-    let reservation = (demand(), group(), any::<u64>(), reservation_state()).prop_map(
-        |(demand, group, version, state)| Reservation {
-            demand,
-            group,
-            reserved_at_version: ReportVersion::new(version),
-            state,
-        },
-    );
+    let attempt = (task_id(), any::<u64>()).prop_map(|(task, number)| AttemptId {
+        task,
+        number: AttemptNumber::new(number),
+    });
+    let reservation =
+        (demand(), group(), any::<u64>(), reservation_state()).prop_map(|(demand, group, version, state)| {
+            Reservation {
+                demand,
+                group,
+                reserved_at_version: ReportVersion::new(version),
+                state,
+            }
+        });
     btree_map(attempt, reservation, 0..4)
 }
 
 fn other_tasks() -> impl Strategy<Value = BTreeMap<TaskArn, OtherTask>> {
-    let other = (demand(), group(), any::<u64>(), stage()).prop_map(|(demand, group, version, stage)| OtherTask {
-        demand,
-        group,
-        version: ReportVersion::new(version),
-        stage,
-    });
+    let other =
+        (demand(), group(), any::<u64>(), stage()).prop_map(|(demand, group, version, stage)| OtherTask {
+            demand,
+            group,
+            version: ReportVersion::new(version),
+            stage,
+        });
     btree_map(task_arn(), other, 0..3)
 }
 
@@ -168,7 +184,11 @@ pub(super) fn instance_state() -> impl Strategy<Value = InstanceState> {
     let rest = (any::<u64>(), reservations(), other_tasks(), any::<u64>());
     (identity, times, amounts, rest).prop_map(|(identity, times, amounts, rest)| InstanceState {
         status: identity.0,
-        agent: if identity.1 { AgentConnection::Connected } else { AgentConnection::Disconnected },
+        agent: if identity.1 {
+            AgentConnection::Connected
+        } else {
+            AgentConnection::Disconnected
+        },
         agent_version: identity.2,
         version: ReportVersion::new(identity.3),
         updated_at: times.0,
@@ -195,7 +215,10 @@ fn required_attribute() -> impl Strategy<Value = RequiredAttribute> {
 
 fn constraint() -> impl Strategy<Value = Constraint> {
     let member_of = select(EXPRESSIONS.to_vec()).prop_map(|text| Expression::parse(text).unwrap());
-    prop_oneof![Just(Constraint::DistinctInstance), member_of.prop_map(Constraint::MemberOf)]
+    prop_oneof![
+        Just(Constraint::DistinctInstance),
+        member_of.prop_map(Constraint::MemberOf)
+    ]
 }
 
 fn preference() -> impl Strategy<Value = Preference> {
@@ -209,7 +232,11 @@ fn preference() -> impl Strategy<Value = Preference> {
 }
 
 pub(super) fn shape() -> impl Strategy<Value = Shape> {
-    let rules = (vec(constraint(), 0..3), vec(required_attribute(), 0..3), vec("[a-z0-9-]{1,10}", 0..3));
+    let rules = (
+        vec(constraint(), 0..3),
+        vec(required_attribute(), 0..3),
+        vec("[a-z0-9-]{1,10}", 0..3),
+    );
     (demand(), rules, vec(preference(), 0..3), option::of(group())).prop_map(
         |(demand, (constraints, required_attributes, zones), strategies, distinct_group)| Shape {
             demand,
@@ -229,32 +256,48 @@ fn filter() -> impl Strategy<Value = Filter> {
         Just(Filter::ClosedThisCycle),
         Just(Filter::Zone),
         required_attribute().prop_map(Filter::MissingAttribute),
-        select(EXPRESSIONS.to_vec()).prop_map(|text| Filter::MemberOf { expression: text.to_owned() }),
+        select(EXPRESSIONS.to_vec()).prop_map(|text| Filter::MemberOf {
+            expression: text.to_owned()
+        }),
         Just(Filter::DistinctInstance),
     ]
 }
 
 fn dimension() -> impl Strategy<Value = Dimension> {
-    select(vec![Dimension::Cpu, Dimension::Memory, Dimension::Gpu, Dimension::Eni, Dimension::Ports])
+    select(vec![
+        Dimension::Cpu,
+        Dimension::Memory,
+        Dimension::Gpu,
+        Dimension::Eni,
+        Dimension::Ports,
+    ])
 }
 
 fn nearest() -> impl Strategy<Value = Option<NearestMiss>> {
     // Whatever the demand is short of on an instance with no room; nothing when it asks for nothing.
     demand().prop_map(|demand| {
-        let room = Room { ports_taken: demand.ports.clone(), ..Room::NONE };
+        let room = Room {
+            ports_taken: demand.ports.clone(),
+            ..Room::NONE
+        };
         let shortfall = fits(&demand, &room).err()?;
-        Some(NearestMiss { instance: instance_arn("a1"), shortfall })
+        Some(NearestMiss {
+            instance: instance_arn("a1"),
+            shortfall,
+        })
     })
 }
 
 fn explanation() -> impl Strategy<Value = Explanation> {
     let filtered = vec((filter(), 0..9_000_usize), 0..4);
     let short = vec((dimension(), 0..9_000_usize), 0..4);
-    (0..9_000_usize, filtered, short, nearest()).prop_map(|(evaluated, filtered, short, nearest)| Explanation {
-        evaluated,
-        filtered,
-        short,
-        nearest,
+    (0..9_000_usize, filtered, short, nearest()).prop_map(|(evaluated, filtered, short, nearest)| {
+        Explanation {
+            evaluated,
+            filtered,
+            short,
+            nearest,
+        }
     })
 }
 
@@ -270,14 +313,26 @@ pub(super) fn hold_reason() -> impl Strategy<Value = HoldReason> {
 }
 
 pub(super) fn plain_shortfall() -> HoldReason {
-    let demand = Demand { memory: MemoryMib::new(100), ..Demand::default() };
-    let room = Room { memory: MemoryMib::new(12), ..Room::NONE };
+    let demand = Demand {
+        memory: MemoryMib::new(100),
+        ..Demand::default()
+    };
+    let room = Room {
+        memory: MemoryMib::new(12),
+        ..Room::NONE
+    };
     HoldReason::Shortfall(Explanation {
         evaluated: 3,
-        filtered: vec![(Filter::MemberOf { expression: "attribute:stack == prod".to_owned() }, 1)],
+        filtered: vec![(
+            Filter::MemberOf {
+                expression: "attribute:stack == prod".to_owned(),
+            },
+            1,
+        )],
         short: vec![(Dimension::Memory, 2)],
-        nearest: fits(&demand, &room)
-            .err()
-            .map(|shortfall| NearestMiss { instance: instance_arn("a1"), shortfall }),
+        nearest: fits(&demand, &room).err().map(|shortfall| NearestMiss {
+            instance: instance_arn("a1"),
+            shortfall,
+        }),
     })
 }

@@ -1,0 +1,242 @@
+//! The admission cycle: who waits is started where there is room, in rank order.
+//!
+//! One cycle at a time runs per cluster. It holds the cluster's turn, a lease with a fence, so that order is
+//! strict; the conditional writes per instance stay the safety net. The generation counter closes the race
+//! between "nothing more to do" and news that arrive meanwhile.
+
+mod launch;
+mod reserve;
+mod resolve;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
+use std::sync::Arc;
+
+use berth_scheduler::admission::{AdmissionPlan, PlanEnd, PlanLimits, plan};
+use berth_scheduler::hold::HoldReason;
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey};
+use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::snapshot::{InstanceView, Snapshot};
+use berth_scheduler::timestamp::Timestamp;
+use berth_scheduler::waiting::Lane;
+
+use crate::ports::{
+    Clock, FallAsleep, Inspector, Launcher, Ledger, Messenger, PortError, Ports, StoredLane, Turn, TurnRequest,
+};
+
+/// How long a turn lasts when it is not handed back, in milliseconds. Shorter than the wake queue's
+/// visibility timeout: the wake message of a holder that died must not come back while its lease still
+/// stands, or it would be taken off the queue unseen.
+pub const TURN_LEASE_MS: u64 = 60_000;
+
+/// Time kept in hand before the lease or the invocation ends, in milliseconds: enough for the calls of one
+/// wave that are under way.
+pub const TIME_IN_HAND_MS: i64 = 10_000;
+
+/// Most tasks of a lane that are read at once. A lane rarely admits more in one cycle; when it does, the
+/// cycle reads on.
+const HEADS_MAX: usize = 25;
+
+/// Most admissions in one plan; the plan after it sees what became of them.
+const ADMISSIONS_MAX: usize = 100;
+
+/// RunTask calls under way at the same time: a quarter of a second's worth of the account's 40 per second.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
+const LAUNCHES_AT_ONCE: usize = 10;
+
+/// Seconds until a cycle tries again after ECS throttled it or gave no answer.
+const RETRY_SECONDS: u16 = 5;
+
+/// A hold reason of the same kind is written again after this long, in milliseconds: its numbers change with
+/// every finished task, and a write for each would cost more than the admissions.
+const HOLD_REFRESH_MS: u64 = 30_000;
+
+/// How a call to [`run_cycle`] ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CycleEnd {
+    /// Another cycle has the turn; it was told to look again.
+    HeldByAnother,
+    /// Everything that could be admitted is.
+    Complete(CycleReport),
+    /// Time ran out, or ECS asks for patience: a wake message goes on with the rest.
+    Continues(CycleReport),
+}
+
+/// What a cycle did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CycleReport {
+    /// Tasks started.
+    pub started: u32,
+    /// Launches refused by ECS.
+    pub refused: u32,
+    /// Launches without an answer, to be resolved by a later cycle.
+    pub unresolved: u32,
+    /// Reservations of earlier cycles that were resolved.
+    pub resolved: u32,
+    /// Lanes that wait on.
+    pub held_lanes: u32,
+}
+
+/// How a pass over the waiting list ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PassEnd {
+    /// Nothing more can be admitted now.
+    Complete,
+    /// Look again at once: something changed, or there is more to plan.
+    Again,
+    /// Look again in a few seconds: throttled, or launches without an answer.
+    Later,
+    /// Another cycle has taken the turn.
+    TurnLost,
+}
+
+/// One cycle on one cluster: the ports, and what must be remembered from pass to pass.
+struct Cycle<'a, L, E, M, C> {
+    ports: Ports<'a, L, E, M, C>,
+    turn: Turn,
+    work_until: Timestamp,
+    /// The instances' records as this cycle last stored them.
+    records: BTreeMap<ContainerInstanceArn, Arc<InstanceRecord>>,
+    /// Instances where ECS refused a task in this cycle.
+    closed: BTreeSet<ContainerInstanceArn>,
+    /// Why ECS refused the first task of a lane in this cycle.
+    refusals: BTreeMap<LaneKey, HoldReason>,
+    report: CycleReport,
+}
+
+/// Admits what can be admitted in a cluster, unless another cycle is at it. `owner` names this invocation;
+/// at `deadline` a wake message hands the rest to the next one.
+///
+/// # Errors
+/// When a port fails. The turn is handed back if possible; the caller's message must come again.
+pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    owner: &str,
+    deadline: Timestamp,
+) -> Result<CycleEnd, PortError> {
+    let mut report = CycleReport::default();
+    loop {
+        let now = ports.clock.now();
+        let until = now.saturating_add_millis(TURN_LEASE_MS);
+        let turn = match ports.ledger.take_turn(cluster, owner, now, until).await? {
+            TurnRequest::Taken(turn) => turn,
+            TurnRequest::HeldUntil(_) => {
+                ports.ledger.bump(cluster).await?;
+                return Ok(CycleEnd::HeldByAnother);
+            }
+        };
+        let mut cycle = Cycle {
+            ports,
+            turn,
+            work_until: earlier_by(until.min(deadline), TIME_IN_HAND_MS),
+            records: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+            report,
+        };
+        let passes = cycle.run_passes().await;
+        // The turn is free before the cluster falls asleep: the other way round, a wake message that comes
+        // in between finds the turn taken and is lost.
+        if !matches!(passes, Ok((PassEnd::TurnLost, _))) {
+            ports.ledger.hand_back(&cycle.turn).await?;
+        }
+        let (end, seen) = passes?;
+        report = cycle.report;
+        match end {
+            PassEnd::TurnLost => return Ok(CycleEnd::HeldByAnother),
+            PassEnd::Again | PassEnd::Later => {
+                let delay_seconds = if end == PassEnd::Later { RETRY_SECONDS } else { 0 };
+                ports.messenger.wake(cluster, delay_seconds).await?;
+                return Ok(CycleEnd::Continues(report));
+            }
+            PassEnd::Complete => match ports.ledger.fall_asleep(cluster, seen).await? {
+                FallAsleep::Asleep => return Ok(CycleEnd::Complete(report)),
+                FallAsleep::Moved => {}
+            },
+        }
+    }
+}
+
+impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
+    /// Passes over the waiting list until nothing more can be admitted, with the generation that the last
+    /// pass saw.
+    async fn run_passes(&mut self) -> Result<(PassEnd, Generation), PortError> {
+        loop {
+            let seen = self.ports.ledger.begin_pass(&self.turn.cluster).await?;
+            let end = self.pass().await?;
+            if end != PassEnd::Again || !self.has_time() {
+                return Ok((end, seen));
+            }
+        }
+    }
+
+    /// One pass: load, resolve, decide, reserve, launch, settle.
+    async fn pass(&mut self) -> Result<PassEnd, PortError> {
+        let Ports { ledger, clock, .. } = self.ports;
+        // 1 Load the instances, and 2 resolve reservations that an earlier cycle left open.
+        let instances = ledger.load_instances(&self.turn.cluster).await?;
+        self.records = instances.iter().map(|it| (it.record.arn().clone(), Arc::clone(&it.record))).collect();
+        if let Some(end) = self.resolve(clock.now()).await? {
+            return Ok(end);
+        }
+        // 3 Decide, the only thinking.
+        let stored_lanes = ledger.load_lanes(&self.turn.cluster, HEADS_MAX).await?;
+        let lanes: Vec<Lane> = stored_lanes.iter().map(|stored| stored.lane.clone()).collect();
+        let limits = PlanLimits { admissions_max: ADMISSIONS_MAX, closed: self.closed.clone() };
+        let AdmissionPlan { admissions, held, end } = plan(&Snapshot::new(launchable(instances)), &lanes, &limits);
+        // 4 Reserve, 5 launch and 6 settle, wave by wave. Whatever does not go as planned ends the pass: the
+        // rest is decided again from what is stored then.
+        for wave in admissions.chunks(LAUNCHES_AT_ONCE) {
+            if !self.has_time() {
+                return Ok(PassEnd::Again);
+            }
+            let (reserved, interrupted) = self.reserve(wave).await?;
+            let answers = self.launch(reserved).await;
+            let unsettled = self.settle(answers).await?;
+            if let Some(end) = unsettled.or(interrupted) {
+                return Ok(end);
+            }
+        }
+        if end == PlanEnd::MoreToPlan {
+            return Ok(PassEnd::Again);
+        }
+        self.record_holds(&stored_lanes, held).await?;
+        Ok(PassEnd::Complete)
+    }
+
+    fn has_time(&self) -> bool {
+        self.ports.clock.now() < self.work_until
+    }
+
+    /// Records why each lane waits: at once when the kind of reason is new, else now and then.
+    async fn record_holds(
+        &mut self,
+        stored: &[StoredLane],
+        held: Vec<(LaneKey, HoldReason)>,
+    ) -> Result<(), PortError> {
+        let now = self.ports.clock.now();
+        let known: BTreeMap<_, _> = stored.iter().map(|it| (&it.lane.key, it.hold.as_ref())).collect();
+        for (lane, reason) in held {
+            self.report.held_lanes = self.report.held_lanes.saturating_add(1);
+            let reason = self.refusals.remove(&lane).unwrap_or(reason);
+            let fresh = known.get(&lane).copied().flatten().is_some_and(|(known, at)| {
+                discriminant(known) == discriminant(&reason) && now.millis_since(*at) < HOLD_REFRESH_MS
+            });
+            if !fresh {
+                self.ports.ledger.record_hold(&self.turn.cluster, &lane, &reason, now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Instances a launch can be pinned to: the query language names them by their EC2 instance id.
+fn launchable(instances: Vec<InstanceView>) -> Vec<InstanceView> {
+    instances.into_iter().filter(|it| it.record.state().ec2_instance_id.is_some()).collect()
+}
+
+fn earlier_by(instant: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_millis(instant.as_millis().saturating_sub(millis))
+}

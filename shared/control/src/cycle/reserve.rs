@@ -1,0 +1,93 @@
+//! Step 4: reserve. One conditional write per admission, in rank order.
+
+use std::sync::Arc;
+
+use berth_scheduler::admission::Admission;
+use berth_scheduler::id::AttemptId;
+
+use super::{Cycle, PassEnd};
+use crate::ports::{Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, Pin, PortError};
+use crate::records::TaskRecord;
+
+/// A task with room reserved, ready to be launched.
+#[derive(Clone, Debug)]
+pub(super) struct Reserved {
+    /// The task's record as stored.
+    pub(super) task: TaskRecord,
+    /// Where its room is.
+    pub(super) pin: Pin,
+}
+
+enum Reservation {
+    Made(Box<Reserved>),
+    /// The waiting entry was left behind by a task that has moved on; it is removed now.
+    Orphan,
+    /// Somebody changed a record meanwhile.
+    Conflict,
+    TurnLost,
+}
+
+impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
+    /// Reserves room for a wave of admissions. Stops at the first one that does not go as planned, so that
+    /// nobody behind it takes room that it may need, and tells how the pass must end then.
+    pub(super) async fn reserve(
+        &mut self,
+        wave: &[Admission],
+    ) -> Result<(Vec<Reserved>, Option<PassEnd>), PortError> {
+        let mut reserved = Vec::with_capacity(wave.len());
+        for admission in wave {
+            match self.reserve_one(admission).await? {
+                Reservation::Made(one) => reserved.push(*one),
+                Reservation::Orphan | Reservation::Conflict => return Ok((reserved, Some(PassEnd::Again))),
+                Reservation::TurnLost => return Ok((reserved, Some(PassEnd::TurnLost))),
+            }
+        }
+        Ok((reserved, None))
+    }
+
+    async fn reserve_one(&mut self, admission: &Admission) -> Result<Reservation, PortError> {
+        let ledger = self.ports.ledger;
+        let id = admission.rank.task();
+        let stored = ledger.load_task(&id).await?;
+        let now = self.ports.clock.now();
+        let progress = stored.as_ref().map(|task| task.progress.reserve(admission.instance.clone(), now));
+        let (Some(stored), Some(Ok(progress))) = (stored, progress) else {
+            ledger.dequeue(&self.turn.cluster, &admission.lane, &admission.rank).await?;
+            return Ok(Reservation::Orphan);
+        };
+        let task = stored.after(progress);
+        let Some(record) = self.records.get(&admission.instance) else { return Ok(Reservation::Conflict) };
+        let Some(ec2_instance_id) = record.state().ec2_instance_id.clone() else {
+            return Ok(Reservation::Conflict);
+        };
+        // NoOvercommit is checked again here, on the record that the write depends on.
+        let Ok(instance) = record.reserve(task.attempt(), &task.demand, &task.group) else {
+            return Ok(Reservation::Conflict);
+        };
+        let change = Change {
+            task: Some(&task),
+            instance: Some((&self.turn.cluster, &instance)),
+            turn: Some(&self.turn),
+        };
+        match ledger.commit(change).await? {
+            Committed::Done => {}
+            Committed::TaskMoved | Committed::InstanceMoved => return Ok(Reservation::Conflict),
+            Committed::TurnLost => return Ok(Reservation::TurnLost),
+        }
+        self.records.insert(admission.instance.clone(), Arc::new(instance));
+        let pin = Pin { instance: admission.instance.clone(), ec2_instance_id };
+        Ok(Reservation::Made(Box::new(Reserved { task, pin })))
+    }
+}
+
+impl Reserved {
+    /// The attempt the room is reserved for.
+    pub(super) fn attempt(&self) -> AttemptId {
+        self.task.attempt()
+    }
+
+    /// A reservation found open: its pin is worked out again.
+    pub(super) fn found(task: TaskRecord, pin: Pin) -> Self {
+        Self { task, pin }
+    }
+}

@@ -1,0 +1,229 @@
+//! Step 6: settle. What RunTask answered is written down: first the task's record, then its reservation, so
+//! that a crash in between leaves a reservation that the next cycle resolves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use berth_scheduler::hold::HoldReason;
+use berth_scheduler::id::{AttemptId, ContainerInstanceArn, TaskArn};
+use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::launch::{LaunchOutcome, Refusal};
+use berth_scheduler::report::ReportSource;
+use berth_scheduler::timestamp::Timestamp;
+
+use super::reserve::Reserved;
+use super::{Cycle, PassEnd};
+use crate::ports::{
+    Change, Clock, Committed, DescribedInstance, Inspector, Launcher, Ledger, Messenger, PortError,
+};
+use crate::track::{change_instance, record_report};
+use crate::wire::refusal::Refusal as RefusedSubmission;
+
+/// Tasks placed in a wave, by instance: one write per instance records them all.
+type Placed = BTreeMap<ContainerInstanceArn, Vec<(AttemptId, TaskArn, Timestamp)>>;
+
+impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
+    /// Settles the outcomes of a wave; `Some` when the pass must end because not all tasks were started.
+    pub(super) async fn settle(
+        &mut self,
+        answers: Vec<(Reserved, LaunchOutcome)>,
+    ) -> Result<Option<PassEnd>, PortError> {
+        let mut placed = Placed::new();
+        let mut end = None;
+        for (reserved, outcome) in answers {
+            let after = match outcome {
+                LaunchOutcome::Placed { task, created_at } => {
+                    let started_at = created_at.unwrap_or_else(|| self.ports.clock.now());
+                    self.settle_started(&reserved, &task, started_at).await?;
+                    let of_instance = placed.entry(reserved.pin.instance.clone()).or_default();
+                    of_instance.push((reserved.attempt(), task, started_at));
+                    None
+                }
+                LaunchOutcome::Refused(refusal) => Some(self.settle_refused(&reserved, refusal).await?),
+                LaunchOutcome::Unavailable { message } => {
+                    self.settle_unavailable(&reserved, message).await?;
+                    Some(PassEnd::Complete)
+                }
+                LaunchOutcome::Invalid { message } => {
+                    self.settle_invalid(&reserved, message).await?;
+                    Some(PassEnd::Again)
+                }
+                LaunchOutcome::Throttled | LaunchOutcome::Unknown { .. } => {
+                    self.report.unresolved = self.report.unresolved.saturating_add(1);
+                    Some(PassEnd::Later)
+                }
+            };
+            end = weightier(end, after);
+        }
+        for (instance, attempts) in placed {
+            self.settle_placed(&instance, &attempts).await?;
+        }
+        Ok(end)
+    }
+
+    /// The task's record: started. Its waiting entry has done its service.
+    pub(super) async fn settle_started(
+        &mut self,
+        reserved: &Reserved,
+        task: &TaskArn,
+        started_at: Timestamp,
+    ) -> Result<(), PortError> {
+        let record = &reserved.task;
+        if let Ok(progress) = record.progress.start(record.progress.attempt, task.clone(), started_at) {
+            let started = record.after(progress);
+            // Somebody else's change can only be capacity-tracker's, which knew of the start before us.
+            self.ports.ledger.commit(Change { task: Some(&started), ..Change::default() }).await?;
+        }
+        self.report.started = self.report.started.saturating_add(1);
+        self.ports.ledger.dequeue(&self.turn.cluster, &record.lane, &record.rank).await
+    }
+
+    /// The instance's record: these attempts are placed.
+    pub(super) async fn settle_placed(
+        &mut self,
+        instance: &ContainerInstanceArn,
+        attempts: &[(AttemptId, TaskArn, Timestamp)],
+    ) -> Result<(), PortError> {
+        self.change_record(instance, |record| {
+            let mut placed = None;
+            for (attempt, task, created_at) in attempts {
+                let current = placed.as_ref().unwrap_or(record);
+                if let Some(next) = current.place(attempt, task.clone(), *created_at) {
+                    placed = Some(next);
+                }
+            }
+            placed
+        })
+        .await
+    }
+
+    /// ECS knew better: learn what it sees there, give the room back, and put the task in its old place.
+    /// The instance is closed for the rest of this cycle, or a lower-ranked task could take the room that the
+    /// refused one is about to be tried with again (NoOvertaking).
+    async fn settle_refused(
+        &mut self,
+        reserved: &Reserved,
+        refusal: Refusal,
+    ) -> Result<PassEnd, PortError> {
+        self.report.refused = self.report.refused.saturating_add(1);
+        self.closed.insert(reserved.pin.instance.clone());
+        self.refusals
+            .insert(reserved.task.lane.clone(), HoldReason::RefusedByEcs { reason: refusal.reason.clone() });
+        self.requeue(reserved, refusal.reason).await?;
+        self.describe_again(&reserved.pin.instance).await?;
+        Ok(PassEnd::Again)
+    }
+
+    /// Nothing can be started in the cluster now. No task is to blame: the next event or reconciliation tries
+    /// again.
+    async fn settle_unavailable(&mut self, reserved: &Reserved, message: String) -> Result<(), PortError> {
+        self.report.refused = self.report.refused.saturating_add(1);
+        let reason = HoldReason::RefusedByEcs { reason: message.clone() };
+        let now = self.ports.clock.now();
+        self.requeue(reserved, message).await?;
+        self.ports.ledger.record_hold(&self.turn.cluster, &reserved.task.lane, &reason, now).await
+    }
+
+    /// The request itself is wrong: the task is refused for good, with ECS's reason.
+    async fn settle_invalid(&mut self, reserved: &Reserved, message: String) -> Result<(), PortError> {
+        self.report.refused = self.report.refused.saturating_add(1);
+        let record = &reserved.task;
+        let refusal = RefusedSubmission::without_position(None, format!("refused by ECS: {message}"));
+        let body = record.submission_text();
+        let now = self.ports.clock.now();
+        self.ports.messenger.refuse(&refusal.to_message(record.id.as_str(), &body, now)).await?;
+        if let Ok(progress) = record.progress.refuse(record.progress.attempt, message) {
+            self.commit_with_release(reserved, record.after(progress)).await?;
+        }
+        self.ports.ledger.dequeue(&self.turn.cluster, &record.lane, &record.rank).await
+    }
+
+    /// Puts a task that was definitely not started back in its old place: its waiting entry never left.
+    pub(super) async fn requeue(&mut self, reserved: &Reserved, reason: String) -> Result<(), PortError> {
+        let record = &reserved.task;
+        match record.progress.requeue(record.progress.attempt, reason) {
+            Ok(progress) => self.commit_with_release(reserved, record.after(progress)).await,
+            Err(_moved_on) => Ok(()),
+        }
+    }
+
+    /// Writes a task's record and takes back its reservation, together: an attempt whose task waits again
+    /// must not hold room, and one that holds room must be resolvable.
+    pub(super) async fn commit_with_release(
+        &mut self,
+        reserved: &Reserved,
+        task: crate::records::TaskRecord,
+    ) -> Result<(), PortError> {
+        let (ledger, cluster) = (self.ports.ledger, self.turn.cluster.clone());
+        let (arn, attempt) = (&reserved.pin.instance, reserved.attempt());
+        let mut record = self.records.get(arn).cloned();
+        loop {
+            let released = record.as_ref().and_then(|record| record.release(&attempt));
+            let instance = released.as_ref().map(|released| (&cluster, released));
+            match ledger.commit(Change { task: Some(&task), instance, turn: None }).await? {
+                Committed::InstanceMoved => {
+                    record = ledger.load_instance(&cluster, arn).await?.map(Arc::new);
+                }
+                Committed::Done => {
+                    if let Some(released) = released {
+                        self.records.insert(arn.clone(), Arc::new(released));
+                    }
+                    return Ok(());
+                }
+                Committed::TaskMoved | Committed::TurnLost => return Ok(()),
+            }
+        }
+    }
+
+    /// Changes an instance's record: tries with the one in hand, and reads it again if that is out of date.
+    pub(super) async fn change_record(
+        &mut self,
+        instance: &ContainerInstanceArn,
+        change: impl Fn(&InstanceRecord) -> Option<InstanceRecord>,
+    ) -> Result<(), PortError> {
+        let (ledger, cluster) = (self.ports.ledger, &self.turn.cluster);
+        if let Some(changed) = self.records.get(instance).and_then(|record| change(record)) {
+            let write = Change { instance: Some((cluster, &changed)), ..Change::default() };
+            if ledger.commit(write).await? == Committed::Done {
+                self.records.insert(instance.clone(), Arc::new(changed));
+                return Ok(());
+            }
+        }
+        change_instance(ledger, cluster, instance, change).await?;
+        Ok(())
+    }
+
+    /// Asks ECS about one instance and records the answer.
+    async fn describe_again(&mut self, instance: &ContainerInstanceArn) -> Result<(), PortError> {
+        let (ledger, cluster) = (self.ports.ledger, &self.turn.cluster);
+        let placed_before = match ledger.load_instance(cluster, instance).await? {
+            Some(record) => record.placed().map(|(attempt, ..)| attempt.clone()).collect(),
+            None => Vec::new(),
+        };
+        let described = self.ports.ecs.describe_instances(cluster, std::slice::from_ref(instance)).await?;
+        for answer in described {
+            match answer {
+                DescribedInstance::Found(mut report) => {
+                    report.source = ReportSource::Described { placed_before: placed_before.clone() };
+                    record_report(ledger, cluster, &report).await?;
+                }
+                DescribedInstance::Missing(arn) => {
+                    change_instance(ledger, cluster, &arn, InstanceRecord::gone).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which of two ends of a pass counts: patience before haste, and haste before being done. A pass that ends
+/// because nothing can be started now is over.
+fn weightier(one: Option<PassEnd>, other: Option<PassEnd>) -> Option<PassEnd> {
+    let weight = |end: &PassEnd| match end {
+        PassEnd::Again => 0,
+        PassEnd::Later => 1,
+        PassEnd::Complete => 2,
+        PassEnd::TurnLost => 3,
+    };
+    one.into_iter().chain(other).max_by_key(weight)
+}

@@ -1,0 +1,225 @@
+//! The flow of reconciler: compares the records with what ECS reports, repairs, and wakes the admitter.
+//!
+//! It fills the tables of a new deployment before any event has arrived, and it is the net under everything:
+//! whatever event, wake-up or invocation was lost, at most one interval later it is made good.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, ReportVersion, TaskArn};
+use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::report::{ReportSource, TaskEnd, TaskReport, TaskStatus};
+use berth_scheduler::reservation::{PlacedTask, Reservation};
+use berth_scheduler::snapshot::InstanceView;
+
+use crate::ports::{
+    Attention, Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports,
+};
+use crate::track::{Tracked, change_instance, record_own_task, record_report};
+use crate::wake::announce;
+
+/// A task that ECS does not know this long after its creation has stopped and been forgotten; before that,
+/// ECS may not have it in every answer yet. In milliseconds.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
+const FORGOTTEN_AFTER_MS: u64 = 10 * 60_000;
+
+/// What a reconciliation found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReconcileReport {
+    /// Instances that ECS reports.
+    pub instances: u32,
+    /// Records that differed from what ECS reports, or were missing, and were corrected.
+    pub corrected: u32,
+    /// Instances that ECS no longer knows.
+    pub gone: u32,
+    /// Tasks whose end was not recorded.
+    pub ends_found: u32,
+    /// Tasks of others that were recorded and have ended.
+    pub others_forgotten: u32,
+    /// Lanes that nobody waits in any more.
+    pub lanes_retired: u32,
+    /// The cluster was awake without anybody at work: a wake-up was lost, and is made good.
+    pub rescued: u32,
+    /// Whether ECS knows the cluster.
+    pub cluster: ClusterPresence,
+}
+
+/// Whether ECS knows a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClusterPresence {
+    /// It does.
+    #[default]
+    Present,
+    /// It does not: nothing can be started there.
+    Missing,
+}
+
+/// Reconciles one cluster.
+///
+/// # Errors
+/// When a port fails; the next scheduled run does the rest, because every step stands alone.
+pub async fn reconcile<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+) -> Result<ReconcileReport, PortError> {
+    let mut report = ReconcileReport::default();
+    // The records are read before ECS is asked: an instance that registers in between is not taken for gone.
+    let stored = ports.ledger.load_instances(cluster).await?;
+    match ports.ecs.list_instances(cluster).await? {
+        Some(listed) => {
+            correct_instances(ports, cluster, &stored, listed, &mut report).await?;
+            correct_tasks(ports, cluster, &stored, &mut report).await?;
+        }
+        None => report.cluster = ClusterPresence::Missing,
+    }
+    if corrections(&report) > 0 {
+        announce(ports.ledger, ports.messenger, cluster).await?;
+    }
+    look_after_waiting(ports, cluster, &stored, &mut report).await?;
+    Ok(report)
+}
+
+fn corrections(report: &ReconcileReport) -> u32 {
+    [report.corrected, report.gone, report.ends_found, report.others_forgotten]
+        .into_iter()
+        .fold(0, u32::saturating_add)
+}
+
+/// Brings every capacity record to what ECS describes. An instance is gone only when ECS neither lists nor
+/// describes it; a partial answer proves nothing.
+async fn correct_instances<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    stored: &[InstanceView],
+    listed: Vec<ContainerInstanceArn>,
+    report: &mut ReconcileReport,
+) -> Result<(), PortError> {
+    let placed_before: BTreeMap<&ContainerInstanceArn, Vec<AttemptId>> = stored
+        .iter()
+        .map(|it| (it.record.arn(), it.record.placed().map(|(attempt, ..)| attempt.clone()).collect()))
+        .collect();
+    let mut known: BTreeSet<ContainerInstanceArn> = listed.into_iter().collect();
+    known.extend(stored.iter().map(|it| it.record.arn().clone()));
+    let known: Vec<ContainerInstanceArn> = known.into_iter().collect();
+    for described in ports.ecs.describe_instances(cluster, &known).await? {
+        match described {
+            DescribedInstance::Found(mut found) => {
+                report.instances = report.instances.saturating_add(1);
+                let placed_before = placed_before.get(&found.instance).cloned().unwrap_or_default();
+                found.source = ReportSource::Described { placed_before };
+                if record_report(ports.ledger, cluster, &found).await? == Tracked::Recorded {
+                    report.corrected = report.corrected.saturating_add(1);
+                }
+            }
+            DescribedInstance::Missing(arn) => {
+                if change_instance(ports.ledger, cluster, &arn, InstanceRecord::gone).await? {
+                    report.gone = report.gone.saturating_add(1);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Asks ECS about every task that is recorded as placed, and records the ends that no event told of.
+async fn correct_tasks<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    stored: &[InstanceView],
+    report: &mut ReconcileReport,
+) -> Result<(), PortError> {
+    let ours: Vec<(&ContainerInstanceArn, &AttemptId, &Reservation, &PlacedTask)> = stored
+        .iter()
+        .flat_map(|it| it.record.placed().map(|(attempt, held, placed)| (it.record.arn(), attempt, held, placed)))
+        .collect();
+    let others: Vec<(&ContainerInstanceArn, &TaskArn)> = stored
+        .iter()
+        .flat_map(|it| it.record.state().other_tasks.keys().map(|task| (it.record.arn(), task)))
+        .collect();
+    let all: Vec<TaskArn> = ours
+        .iter()
+        .map(|(.., placed)| placed.task.clone())
+        .chain(others.iter().map(|(_, task)| (*task).clone()))
+        .collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let described = ports.ecs.describe_tasks(cluster, &all).await?;
+    let described: BTreeMap<&TaskArn, &TaskReport> = described.iter().map(|it| (&it.task, it)).collect();
+    let now = ports.clock.now();
+    for (instance, attempt, held, placed) in ours {
+        let end = match described.get(&placed.task) {
+            Some(found) if found.status == TaskStatus::Running => continue,
+            Some(found) => (*found).clone(),
+            None if now.millis_since(placed.created_at) < FORGOTTEN_AFTER_MS => continue,
+            None => forgotten(instance, attempt, held, placed),
+        };
+        if record_own_task(ports.ledger, cluster, attempt, &end).await? == Tracked::Recorded {
+            report.ends_found = report.ends_found.saturating_add(1);
+        }
+    }
+    for (instance, task) in others {
+        let ended = described.get(task).is_none_or(|found| found.status == TaskStatus::Stopped);
+        if ended && change_instance(ports.ledger, cluster, instance, |record| record.forget_other(task)).await? {
+            report.others_forgotten = report.others_forgotten.saturating_add(1);
+        }
+    }
+    Ok(())
+}
+
+/// The end of a task that ECS has forgotten: it stopped more than an hour ago, and nobody knows how.
+fn forgotten(
+    instance: &ContainerInstanceArn,
+    attempt: &AttemptId,
+    held: &Reservation,
+    placed: &PlacedTask,
+) -> TaskReport {
+    let end = TaskEnd {
+        stopped_reason: Some("ended unseen: ECS no longer knows the task".to_owned()),
+        ..TaskEnd::default()
+    };
+    TaskReport {
+        task: placed.task.clone(),
+        instance: Some(instance.clone()),
+        version: ReportVersion::default(),
+        status: TaskStatus::Stopped,
+        created_at: Some(placed.created_at),
+        group: held.group.clone(),
+        attempt: Some(attempt.clone()),
+        demand: held.demand.clone(),
+        end: Some(end),
+    }
+}
+
+/// Retires empty lanes, and wakes the admitter when somebody waits or a launch is unresolved and nobody is at
+/// work. This one does not ask whether the cluster believes itself awake: that belief may be what is wrong.
+async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    stored: &[InstanceView],
+    report: &mut ReconcileReport,
+) -> Result<(), PortError> {
+    let lanes = ports.ledger.load_lanes(cluster, 1).await?;
+    let mut somebody_waits = false;
+    for stored_lane in &lanes {
+        if stored_lane.lane.heads.is_empty() {
+            ports.ledger.retire_lane(cluster, &stored_lane.lane.key).await?;
+            report.lanes_retired = report.lanes_retired.saturating_add(1);
+        } else {
+            somebody_waits = true;
+        }
+    }
+    let unresolved = stored.iter().any(|it| it.record.pending_attempts().next().is_some());
+    if !somebody_waits && !unresolved {
+        return Ok(());
+    }
+    let state = ports.ledger.wake_state(cluster).await?;
+    let at_work = state.turn_until.is_some_and(|until| until > ports.clock.now());
+    if at_work {
+        return Ok(());
+    }
+    if state.attention == Attention::Awake {
+        report.rescued = report.rescued.saturating_add(1);
+    }
+    ports.ledger.bump(cluster).await?;
+    ports.messenger.wake(cluster, 0).await
+}

@@ -1,0 +1,205 @@
+//! The flow of capacity-tracker: what ECS reports becomes capacity records, and the admitter is woken.
+//!
+//! Nothing is decided here: the version rule and the accounting are `berth-scheduler`'s. Each step can be
+//! repeated, because every event can be.
+
+use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn};
+use berth_scheduler::instance::{InstanceRecord, Observed, observe};
+use berth_scheduler::progress::{TaskProgress, TaskState};
+use berth_scheduler::report::{InstanceReport, TaskReport, TaskStatus};
+use berth_scheduler::reservation::{OtherTask, TaskStage};
+
+use crate::ports::{Change, Committed, Ledger, Messenger, PortError};
+use crate::records::TaskRecord;
+use crate::wake::announce;
+
+/// How often a write is tried again when somebody else changed the record meanwhile. An instance has a
+/// handful of writers at a time, so losing this often in a row means that something else is wrong; the event
+/// then comes again.
+const TRIES_MAX: usize = 10;
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracked {
+    /// It changed a record.
+    Recorded,
+    /// It repeats what is recorded.
+    Known,
+    /// It is older than what is recorded.
+    Stale,
+    /// It concerns nothing that Berth keeps.
+    NotOurs,
+}
+
+/// Records what ECS says about a container instance and announces it. A repeated report is announced too:
+/// the wake-up behind the first one may be lost.
+///
+/// # Errors
+/// When a port fails; the event must then come again.
+pub async fn track_instance<L: Ledger, M: Messenger>(
+    ledger: &L,
+    messenger: &M,
+    cluster: &ClusterName,
+    report: &InstanceReport,
+) -> Result<Tracked, PortError> {
+    let tracked = record_report(ledger, cluster, report).await?;
+    if tracked != Tracked::Stale {
+        announce(ledger, messenger, cluster).await?;
+    }
+    Ok(tracked)
+}
+
+/// Stores a report by the version rule, without announcing it.
+pub(crate) async fn record_report<L: Ledger>(
+    ledger: &L,
+    cluster: &ClusterName,
+    report: &InstanceReport,
+) -> Result<Tracked, PortError> {
+    for _ in 0..TRIES_MAX {
+        let stored = ledger.load_instance(cluster, &report.instance).await?;
+        let record = match observe(stored.as_ref(), report) {
+            Observed::Stale => return Ok(Tracked::Stale),
+            Observed::Unchanged => return Ok(Tracked::Known),
+            Observed::Updated(record) => record,
+        };
+        let known = stored.as_ref().map(|stored| stored.state().attributes);
+        if let Some(attributes) = report.attributes.as_ref().filter(|attributes| !attributes.is_empty())
+            && known != Some(attributes.fingerprint())
+        {
+            ledger.store_attributes(cluster, &report.instance, attributes).await?;
+        }
+        if commit_instance(ledger, cluster, &record).await? == Committed::Done {
+            return Ok(Tracked::Recorded);
+        }
+    }
+    Err(contended("record a report"))
+}
+
+/// Records what ECS says about a task: the life of one of ours, or the room and group of somebody else's.
+///
+/// # Errors
+/// When a port fails; the event must then come again.
+pub async fn track_task<L: Ledger, M: Messenger>(
+    ledger: &L,
+    messenger: &M,
+    cluster: &ClusterName,
+    report: &TaskReport,
+) -> Result<Tracked, PortError> {
+    let tracked = match &report.attempt {
+        Some(attempt) => record_own_task(ledger, cluster, attempt, report).await?,
+        None => record_other_task(ledger, cluster, report).await?,
+    };
+    // A stop can free room even when it is known: the event that freed it may not have been announced.
+    if tracked == Tracked::Recorded || report.status == TaskStatus::Stopped {
+        announce(ledger, messenger, cluster).await?;
+    }
+    Ok(tracked)
+}
+
+/// Brings one of our tasks to where ECS says it is: first the task's record, then its reservation, so that a
+/// crash in between leaves a reservation that the next report or cycle resolves.
+pub(crate) async fn record_own_task<L: Ledger>(
+    ledger: &L,
+    cluster: &ClusterName,
+    attempt: &AttemptId,
+    report: &TaskReport,
+) -> Result<Tracked, PortError> {
+    let Some(instance) = &report.instance else { return Ok(Tracked::NotOurs) };
+    let Some(task) = advance_task(ledger, attempt, report).await? else { return Ok(Tracked::NotOurs) };
+    let moved = change_instance(ledger, cluster, instance, |record| match report.status {
+        TaskStatus::Stopped => record.release(attempt),
+        TaskStatus::Running | TaskStatus::Stopping => {
+            let TaskState::Started(started) = &task.progress.state else { return None };
+            let placed = record.place(attempt, started.task.clone(), started.started_at);
+            if report.status == TaskStatus::Running {
+                return placed;
+            }
+            placed.as_ref().unwrap_or(record).stopping(attempt)
+        }
+    })
+    .await?;
+    Ok(if moved { Tracked::Recorded } else { Tracked::Known })
+}
+
+/// Moves the task's record on; `None` when the report is not about the task's current attempt.
+async fn advance_task<L: Ledger>(
+    ledger: &L,
+    attempt: &AttemptId,
+    report: &TaskReport,
+) -> Result<Option<TaskRecord>, PortError> {
+    for _ in 0..TRIES_MAX {
+        let Some(task) = ledger.load_task(&attempt.task).await? else { return Ok(None) };
+        if task.progress.attempt != attempt.number {
+            return Ok(None);
+        }
+        let Some(progress) = next_progress(&task.progress, report) else { return Ok(Some(task)) };
+        let task = task.after(progress);
+        if ledger.commit(Change { task: Some(&task), ..Change::default() }).await? == Committed::Done {
+            return Ok(Some(task));
+        }
+    }
+    Err(contended("record a task's progress"))
+}
+
+fn next_progress(progress: &TaskProgress, report: &TaskReport) -> Option<TaskProgress> {
+    let attempt = progress.attempt;
+    match report.status {
+        TaskStatus::Running | TaskStatus::Stopping => {
+            let created_at = report.created_at?;
+            progress.start(attempt, report.task.clone(), created_at).ok()
+        }
+        TaskStatus::Stopped => {
+            progress.end(attempt, report.task.clone(), report.end.clone().unwrap_or_default()).ok()
+        }
+    }
+}
+
+async fn record_other_task<L: Ledger>(
+    ledger: &L,
+    cluster: &ClusterName,
+    report: &TaskReport,
+) -> Result<Tracked, PortError> {
+    let Some(instance) = &report.instance else { return Ok(Tracked::NotOurs) };
+    let seen = |stage| OtherTask {
+        demand: report.demand.clone(),
+        group: report.group.clone(),
+        version: report.version,
+        stage,
+    };
+    let moved = change_instance(ledger, cluster, instance, |record| match report.status {
+        TaskStatus::Running => record.observe_other(&report.task, seen(TaskStage::Running)),
+        TaskStatus::Stopping => record.observe_other(&report.task, seen(TaskStage::Stopping)),
+        TaskStatus::Stopped => record.forget_other(&report.task),
+    })
+    .await?;
+    Ok(if moved { Tracked::Recorded } else { Tracked::Known })
+}
+
+/// Applies a change to an instance's record until it is stored; `false` when there is nothing to change.
+pub(crate) async fn change_instance<L: Ledger>(
+    ledger: &L,
+    cluster: &ClusterName,
+    instance: &ContainerInstanceArn,
+    change: impl Fn(&InstanceRecord) -> Option<InstanceRecord>,
+) -> Result<bool, PortError> {
+    for _ in 0..TRIES_MAX {
+        let Some(stored) = ledger.load_instance(cluster, instance).await? else { return Ok(false) };
+        let Some(record) = change(&stored) else { return Ok(false) };
+        if commit_instance(ledger, cluster, &record).await? == Committed::Done {
+            return Ok(true);
+        }
+    }
+    Err(contended("change an instance's record"))
+}
+
+async fn commit_instance<L: Ledger>(
+    ledger: &L,
+    cluster: &ClusterName,
+    record: &InstanceRecord,
+) -> Result<Committed, PortError> {
+    ledger.commit(Change { instance: Some((cluster, record)), ..Change::default() }).await
+}
+
+fn contended(operation: &'static str) -> PortError {
+    PortError::Failed { operation, message: format!("the record changed under {TRIES_MAX} tries") }
+}

@@ -1,0 +1,334 @@
+//! The ledger in memory: the same promises as the DynamoDB one, for the local run and for tests.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use berth_control::ports::{
+    Attention, Change, Committed, FallAsleep, Ledger, PortError, StoredLane, Turn, TurnRequest, WakeState,
+};
+use berth_control::records::{LaneRecord, TaskRecord};
+use berth_scheduler::attributes::AttributeSet;
+use berth_scheduler::hold::HoldReason;
+use berth_scheduler::id::{
+    ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskGroup, TaskId,
+};
+use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::report::InstanceStatus;
+use berth_scheduler::snapshot::InstanceView;
+use berth_scheduler::timestamp::Timestamp;
+use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
+
+/// All tables of a deployment.
+#[derive(Debug, Default)]
+pub struct MemoryLedger {
+    tables: RefCell<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    tasks: BTreeMap<TaskId, TaskRecord>,
+    clusters: BTreeMap<ClusterName, ClusterTables>,
+}
+
+#[derive(Debug, Default)]
+struct ClusterTables {
+    instances: BTreeMap<ContainerInstanceArn, InstanceView>,
+    attributes: BTreeMap<ContainerInstanceArn, Arc<AttributeSet>>,
+    lanes: BTreeMap<LaneKey, StoredLaneRecord>,
+    waiting: BTreeMap<LaneKey, BTreeMap<Rank, TaskGroup>>,
+    generation: Generation,
+    attention: Option<Attention>,
+    turn: StoredTurn,
+}
+
+#[derive(Debug)]
+struct StoredLaneRecord {
+    record: LaneRecord,
+    hold: Option<(HoldReason, Timestamp)>,
+}
+
+#[derive(Debug, Default)]
+struct StoredTurn {
+    epoch: Epoch,
+    holder: Option<(String, Timestamp)>,
+}
+
+impl MemoryLedger {
+    /// Empty tables.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every task record, by task.
+    pub fn tasks(&self) -> Vec<TaskRecord> {
+        self.tables.borrow().tasks.values().cloned().collect()
+    }
+
+    /// Every capacity record of a cluster, tombstones too.
+    pub fn instances(&self, cluster: &ClusterName) -> Vec<Arc<InstanceRecord>> {
+        let tables = self.tables.borrow();
+        let Some(cluster) = tables.clusters.get(cluster) else { return Vec::new() };
+        cluster.instances.values().map(|view| Arc::clone(&view.record)).collect()
+    }
+
+    /// The waiting tasks of a cluster in rank order, each with its lane.
+    pub fn waiting(&self, cluster: &ClusterName) -> Vec<(Rank, LaneKey)> {
+        let tables = self.tables.borrow();
+        let Some(cluster) = tables.clusters.get(cluster) else { return Vec::new() };
+        let of_lane = |(lane, tasks): (&LaneKey, &BTreeMap<Rank, TaskGroup>)| {
+            tasks.keys().map(|rank| (rank.clone(), lane.clone())).collect::<Vec<_>>()
+        };
+        let mut waiting: Vec<_> = cluster.waiting.iter().flat_map(of_lane).collect();
+        waiting.sort();
+        waiting
+    }
+
+    fn with<T>(&self, cluster: &ClusterName, work: impl FnOnce(&mut ClusterTables) -> T) -> T {
+        let mut tables = self.tables.borrow_mut();
+        if !tables.clusters.contains_key(cluster) {
+            tables.clusters.insert(cluster.clone(), ClusterTables::default());
+        }
+        match tables.clusters.get_mut(cluster) {
+            Some(found) => work(found),
+            None => work(&mut ClusterTables::default()),
+        }
+    }
+}
+
+/// Whether a record of this revision may replace what is stored.
+fn replaces(new: Revision, stored: Option<Revision>) -> bool {
+    stored.map_or(Revision::new(1), Revision::next) == new
+}
+
+impl Tables {
+    fn refuse_task(&self, task: &TaskRecord) -> bool {
+        let stored = self.tasks.get(&task.id);
+        !replaces(task.revision, stored.map(|stored| stored.revision))
+    }
+
+    fn refuse_instance(&self, cluster: &ClusterName, record: &InstanceRecord) -> bool {
+        let stored = self.clusters.get(cluster).and_then(|tables| tables.instances.get(record.arn()));
+        !replaces(record.state().revision, stored.map(|view| view.record.state().revision))
+    }
+
+    fn holds(&self, turn: &Turn) -> bool {
+        self.clusters.get(&turn.cluster).is_some_and(|tables| tables.turn.epoch == turn.epoch)
+    }
+
+    /// Whether the very same records are stored already: the answer to an earlier try was lost.
+    fn is_stored(&self, change: &Change<'_>) -> bool {
+        let task = change.task.is_none_or(|task| self.tasks.get(&task.id) == Some(task));
+        let instance = change.instance.is_none_or(|(cluster, record)| {
+            let stored = self.clusters.get(cluster).and_then(|tables| tables.instances.get(record.arn()));
+            stored.is_some_and(|view| *view.record == *record)
+        });
+        task && instance
+    }
+}
+
+impl Ledger for MemoryLedger {
+    async fn load_task(&self, task: &TaskId) -> Result<Option<TaskRecord>, PortError> {
+        Ok(self.tables.borrow().tasks.get(task).cloned())
+    }
+
+    async fn commit(&self, change: Change<'_>) -> Result<Committed, PortError> {
+        let mut tables = self.tables.borrow_mut();
+        if tables.is_stored(&change) {
+            return Ok(Committed::Done);
+        }
+        if change.turn.is_some_and(|turn| !tables.holds(turn)) {
+            return Ok(Committed::TurnLost);
+        }
+        if change.task.is_some_and(|task| tables.refuse_task(task)) {
+            return Ok(Committed::TaskMoved);
+        }
+        if change.instance.is_some_and(|(cluster, record)| tables.refuse_instance(cluster, record)) {
+            return Ok(Committed::InstanceMoved);
+        }
+        if let Some(task) = change.task {
+            tables.tasks.insert(task.id.clone(), task.clone());
+        }
+        if let Some((cluster, record)) = change.instance {
+            let of_cluster = tables.clusters.entry(cluster.clone()).or_default();
+            let attributes = of_cluster.attributes.get(record.arn()).cloned().unwrap_or_default();
+            let view = InstanceView { record: Arc::new(record.clone()), attributes };
+            of_cluster.instances.insert(record.arn().clone(), view);
+        }
+        Ok(Committed::Done)
+    }
+
+    async fn load_instance(
+        &self,
+        cluster: &ClusterName,
+        instance: &ContainerInstanceArn,
+    ) -> Result<Option<InstanceRecord>, PortError> {
+        let tables = self.tables.borrow();
+        let stored = tables.clusters.get(cluster).and_then(|tables| tables.instances.get(instance));
+        Ok(stored.map(|view| (*view.record).clone()))
+    }
+
+    async fn load_instances(&self, cluster: &ClusterName) -> Result<Vec<InstanceView>, PortError> {
+        let tables = self.tables.borrow();
+        let Some(of_cluster) = tables.clusters.get(cluster) else { return Ok(Vec::new()) };
+        let matters = |view: &&InstanceView| {
+            let state = view.record.state();
+            state.status != InstanceStatus::Inactive || !state.reservations.is_empty()
+        };
+        Ok(of_cluster.instances.values().filter(matters).cloned().collect())
+    }
+
+    async fn store_attributes(
+        &self,
+        cluster: &ClusterName,
+        instance: &ContainerInstanceArn,
+        attributes: &AttributeSet,
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            let attributes = Arc::new(attributes.clone());
+            if let Some(view) = tables.instances.get_mut(instance) {
+                view.attributes = Arc::clone(&attributes);
+            }
+            tables.attributes.insert(instance.clone(), attributes);
+        });
+        Ok(())
+    }
+
+    async fn open_lane(&self, cluster: &ClusterName, lane: &LaneRecord) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            let record = || StoredLaneRecord { record: lane.clone(), hold: None };
+            tables.lanes.entry(lane.key.clone()).or_insert_with(record);
+        });
+        Ok(())
+    }
+
+    async fn enqueue(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        task: &WaitingTask,
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            let waiting = tables.waiting.entry(lane.clone()).or_default();
+            waiting.entry(task.rank.clone()).or_insert_with(|| task.group.clone());
+        });
+        Ok(())
+    }
+
+    async fn dequeue(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            if let Some(waiting) = tables.waiting.get_mut(lane) {
+                waiting.remove(rank);
+            }
+        });
+        Ok(())
+    }
+
+    async fn load_lanes(&self, cluster: &ClusterName, heads_max: usize) -> Result<Vec<StoredLane>, PortError> {
+        let tables = self.tables.borrow();
+        let Some(of_cluster) = tables.clusters.get(cluster) else { return Ok(Vec::new()) };
+        let load = |(key, stored): (&LaneKey, &StoredLaneRecord)| {
+            let waiting = of_cluster.waiting.get(key);
+            let heads = waiting.into_iter().flatten().take(heads_max);
+            let heads: Vec<WaitingTask> =
+                heads.map(|(rank, group)| WaitingTask { rank: rank.clone(), group: group.clone() }).collect();
+            let more = waiting.is_some_and(|waiting| waiting.len() > heads.len());
+            StoredLane {
+                lane: Lane {
+                    key: key.clone(),
+                    shape: Arc::clone(&stored.record.shape),
+                    heads,
+                    tail: if more { LaneTail::MoreWaiting } else { LaneTail::Empty },
+                },
+                hold: stored.hold.clone(),
+            }
+        };
+        Ok(of_cluster.lanes.iter().map(load).collect())
+    }
+
+    async fn record_hold(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        reason: &HoldReason,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            if let Some(stored) = tables.lanes.get_mut(lane) {
+                stored.hold = Some((reason.clone(), now));
+            }
+        });
+        Ok(())
+    }
+
+    async fn retire_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> Result<(), PortError> {
+        // Nothing happens between the look and the removal here, so there is no closing mark.
+        self.with(cluster, |tables| {
+            if tables.waiting.get(lane).is_none_or(BTreeMap::is_empty) {
+                tables.waiting.remove(lane);
+                tables.lanes.remove(lane);
+            }
+        });
+        Ok(())
+    }
+
+    async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {
+        Ok(self.with(cluster, |tables| {
+            tables.generation = tables.generation.next();
+            tables.attention.unwrap_or(Attention::Asleep)
+        }))
+    }
+
+    async fn take_turn(
+        &self,
+        cluster: &ClusterName,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<TurnRequest, PortError> {
+        Ok(self.with(cluster, |tables| {
+            if let Some((holder, held_until)) = &tables.turn.holder
+                && *held_until > now
+                && holder != owner
+            {
+                return TurnRequest::HeldUntil(*held_until);
+            }
+            tables.turn.epoch = tables.turn.epoch.next();
+            tables.turn.holder = Some((owner.to_owned(), until));
+            TurnRequest::Taken(Turn { cluster: cluster.clone(), epoch: tables.turn.epoch, until })
+        }))
+    }
+
+    async fn begin_pass(&self, cluster: &ClusterName) -> Result<Generation, PortError> {
+        Ok(self.with(cluster, |tables| {
+            tables.attention = Some(Attention::Awake);
+            tables.generation
+        }))
+    }
+
+    async fn hand_back(&self, turn: &Turn) -> Result<(), PortError> {
+        self.with(&turn.cluster, |tables| {
+            if tables.turn.epoch == turn.epoch {
+                tables.turn.holder = None;
+            }
+        });
+        Ok(())
+    }
+
+    async fn fall_asleep(&self, cluster: &ClusterName, seen: Generation) -> Result<FallAsleep, PortError> {
+        Ok(self.with(cluster, |tables| {
+            if tables.generation != seen {
+                return FallAsleep::Moved;
+            }
+            tables.attention = Some(Attention::Asleep);
+            FallAsleep::Asleep
+        }))
+    }
+
+    async fn wake_state(&self, cluster: &ClusterName) -> Result<WakeState, PortError> {
+        Ok(self.with(cluster, |tables| WakeState {
+            attention: tables.attention.unwrap_or(Attention::Asleep),
+            turn_until: tables.turn.holder.as_ref().map(|(_, until)| *until),
+        }))
+    }
+}
