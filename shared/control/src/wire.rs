@@ -1,0 +1,11 @@
+//! The JSON that crosses Berth's edges: what is read from messages and events, and what is written.
+
+pub mod event;
+pub mod overrides;
+pub mod refusal;
+pub mod resources;
+mod strict_json;
+pub mod submission;
+pub(crate) mod suggestion;
+pub mod task_definition;
+pub mod wake;
