@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployment import EVENT_SOURCE, deploy, start_ecs, start_emulator
+from deployment import EVENT_SOURCE, accept_functions_without_tls, deploy, start_ecs, start_emulator
 from processes import free_port
 from stack import TASK_DEFINITION, Stack
 
@@ -39,6 +39,7 @@ def stack():
             Path(os.environ["BERTH_BUILD"]),
             {"Clusters": ",".join(CLUSTERS), "EventSource": EVENT_SOURCE, "EcsEndpointUrl": ecs_url},
         )
+        accept_functions_without_tls(emulator_url, outputs)
         ecs = start_ecs(ecs_port, emulator_url, outputs["CapacityTrackerFunctionName"])
         servers.callback(ecs.stop)
         stack = Stack(emulator_url, ecs_url, outputs)

@@ -48,6 +48,20 @@ def client(service: str, endpoint: str):
     )
 
 
+def sqs_over_tls(emulator: str):
+    """SQS as callers with TLS see it: the emulator speaks plain HTTP, and believes what a proxy before it says."""
+    sqs = client("sqs", emulator)
+    name, value = "X-Forwarded-Proto", "https"
+    sqs.meta.events.register("before-sign.sqs", lambda request, **_: request.headers.add_header(name, value))
+    return sqs
+
+
+def accept_functions_without_tls(emulator: str, outputs: dict[str, str]) -> None:
+    """Takes the policies off the queues that functions send to, for they call the emulator without TLS."""
+    for queue in ("WakeQueueUrl", "RefusalsQueueUrl"):
+        sqs_over_tls(emulator).set_queue_attributes(QueueUrl=outputs[queue], Attributes={"Policy": ""})
+
+
 def start_emulator() -> tuple[Server, str]:
     """The emulator of AWS: SQS, DynamoDB, EventBridge, Lambda, CloudFormation."""
     port = free_port()
@@ -63,6 +77,11 @@ def start_emulator() -> tuple[Server, str]:
             AWS_ENDPOINT_URL=endpoint,
             MINISTACK_ACCOUNT_ID=ACCOUNT,
             LAMBDA_EXECUTOR="local",
+            # Holds the functions to the permissions of their roles.
+            AUTH="true",
+            # Servers that nobody here needs, on ports that are not free to choose.
+            IOT_MTLS_ENABLED="0",
+            SFTP_ENABLED="0",
             STATE_DIR=str(SCRATCH / "emulator-state"),
         ),
         SCRATCH / "emulator.log",

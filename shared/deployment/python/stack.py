@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from deployment import client
+from deployment import client, sqs_over_tls
 from waiting import eventually
 
 # Large enough to hold what the tests submit, small enough to be full soon: five tasks of 100 MiB.
@@ -34,7 +34,8 @@ class Stack:
 
     def __init__(self, emulator: str, ecs: str, outputs: dict[str, str]):
         self.outputs = outputs
-        self.sqs = client("sqs", emulator)
+        self.sqs = sqs_over_tls(emulator)
+        self.sqs_without_tls = client("sqs", emulator)
         self.dynamodb = client("dynamodb", emulator)
         self.events = client("events", emulator)
         self.functions = client("lambda", emulator)

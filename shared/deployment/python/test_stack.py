@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from deployment import ACCOUNT, EVENT_SOURCE, REGION
 from stack import INSTANCE_MEMORY_MIB, Stack, StartedTask, sqs_event, work
@@ -328,6 +329,14 @@ def test_the_reconciler_finds_an_instance_whose_event_was_lost(stack):
     stack.invoke("Reconciler", {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
     started = stack.wait_for_started(cluster, ["patient"])
     assert_each_started_once(stack, cluster, started, ["patient"])
+
+
+# ---- Permissions. All of the above has run with the functions held to their roles.
+
+
+def test_a_queue_refuses_calls_without_tls(stack):
+    with pytest.raises(ClientError, match="AccessDenied"):
+        stack.sqs_without_tls.send_message(QueueUrl=stack.outputs["SubmissionQueueUrl"], MessageBody="{}")
 
 
 # ---- After everything above.
