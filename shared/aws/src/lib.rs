@@ -1,1 +1,13 @@
-//! Berth's ports on DynamoDB, ECS and SQS.
+//! Berth's ports on AWS: the ledger on DynamoDB, launches and descriptions on ECS, messages on SQS.
+//!
+//! The only crate that names an AWS SDK. It decides nothing: what a record, an answer or an error means is
+//! read in `berth-control` and `berth-scheduler`.
+
+pub mod clock;
+pub mod config;
+pub mod ecs;
+pub mod ledger;
+pub mod messenger;
+pub mod telemetry;
+
+mod error;

@@ -13,6 +13,8 @@ use berth_scheduler::id::{
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::timestamp::Timestamp;
 
+use crate::wire::submission::ContentHash;
+
 /// The schema number that this release writes, and the highest that it reads.
 pub const SCHEMA: u64 = 1;
 
@@ -181,5 +183,15 @@ impl TextForm for Expression {
 
     fn from_text(text: &str) -> Result<Self, String> {
         Self::parse(text).map_err(|error| error.to_string())
+    }
+}
+
+impl TextForm for ContentHash {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| format!("`{text}` is not 64 hexadecimal digits"))
     }
 }

@@ -31,8 +31,8 @@ struct TaskForm {
     group: Text<TaskGroup>,
     task_definition: Text<TaskDefinitionArn>,
     demand: DemandForm,
-    request: Value,
-    content: String,
+    request: LaunchRequest,
+    content: Text<ContentHash>,
     attempt: u64,
     #[serde(flatten)]
     state: StateForm,
@@ -94,8 +94,8 @@ pub fn to_json(record: &TaskRecord) -> Value {
         group: Text(record.group.clone()),
         task_definition: Text(record.task_definition.clone()),
         demand: DemandForm::from(&record.demand),
-        request: record.request.to_json(),
-        content: record.content.to_string(),
+        request: LaunchRequest::clone(&record.request),
+        content: Text(record.content),
         attempt: record.progress.attempt.get(),
         state: StateForm::from(&record.progress.state),
         revision: record.revision.get(),
@@ -109,10 +109,6 @@ pub fn to_json(record: &TaskRecord) -> Value {
 pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
     let form: TaskForm = form::read(value)?;
     let rank = Rank::new(read_priority(form.priority)?, form.submitted_at.0, &form.task.0);
-    let request =
-        LaunchRequest::from_json(&form.request).map_err(|error| RecordError::damaged("request", error))?;
-    let content =
-        ContentHash::parse(&form.content).map_err(|error| RecordError::damaged("content", error))?;
     Ok(TaskRecord {
         id: form.task.0,
         cluster: form.cluster.0,
@@ -121,8 +117,8 @@ pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
         group: form.group.0,
         task_definition: form.task_definition.0,
         demand: form.demand.into(),
-        request: Arc::new(request),
-        content,
+        request: Arc::new(form.request),
+        content: form.content.0,
         progress: TaskProgress {
             attempt: AttemptNumber::new(form.attempt),
             state: form.state.into(),

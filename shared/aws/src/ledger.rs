@@ -1,0 +1,253 @@
+//! The ledger on two DynamoDB tables.
+//!
+//! Every read is strongly consistent, hence from the base tables: a read that misses what was written before
+//! the generation was read would lose a wake-up, and an index can never be read consistently.
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>
+
+mod capacity;
+mod commit;
+mod item;
+mod key;
+mod turn;
+mod waiting;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use berth_control::ports::{
+    Attention, Change, Committed, FallAsleep, Ledger, PortError, StoredLane, Turn, TurnRequest, WakeState,
+};
+use berth_control::records::form::RecordError;
+use berth_control::records::{LaneRecord, TaskRecord, attributes as attribute_record, instance, task};
+use berth_scheduler::attributes::{AttributeSet, Fingerprint};
+use berth_scheduler::hold::HoldReason;
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey, TaskId};
+use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::shape::Shape;
+use berth_scheduler::snapshot::InstanceView;
+use berth_scheduler::timestamp::Timestamp;
+use berth_scheduler::waiting::{Rank, WaitingTask};
+
+use self::item::{Item, item_of, key_item, record_of};
+use self::key::Key;
+use crate::error::port_error;
+
+const SERVICE: &str = "DynamoDB";
+
+/// The names of the two tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// Capacity records, attributes, generations and turns.
+    pub capacity: String,
+    /// Tasks, lanes and who waits in them.
+    pub tasks: String,
+}
+
+/// The ledger on DynamoDB. It remembers what does not change, for as long as the process lives.
+#[derive(Debug)]
+pub struct DynamoLedger {
+    client: Client,
+    tables: Tables,
+    attributes: Mutex<HashMap<ContainerInstanceArn, (Fingerprint, Arc<AttributeSet>)>>,
+    shapes: Mutex<HashMap<LaneKey, Arc<Shape>>>,
+}
+
+impl DynamoLedger {
+    /// A ledger on these tables.
+    pub fn new(client: Client, tables: Tables) -> Self {
+        Self {
+            client,
+            tables,
+            attributes: Mutex::default(),
+            shapes: Mutex::default(),
+        }
+    }
+
+    async fn get(&self, table: &str, key: &Key) -> Result<Option<Item>, PortError> {
+        let request = self.client.get_item().table_name(table).consistent_read(true);
+        let answer = request.set_key(Some(key_item(key))).send().await;
+        answer
+            .map(|answer| answer.item)
+            .map_err(|error| port_error(SERVICE, "GetItem", &error))
+    }
+
+    async fn put(&self, table: &str, item: Item) -> Result<(), PortError> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(table)
+            .set_item(Some(item))
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| port_error(SERVICE, "PutItem", &error))
+    }
+
+    /// Reads a whole partition, page by page, in the order of the sort key.
+    async fn query_all(&self, table: &str, partition: &str) -> Result<Vec<Item>, PortError> {
+        let mut items = Vec::new();
+        let mut from = None;
+        loop {
+            let (page, next) = self.query(table, partition, from, None).await?;
+            items.extend(page);
+            match next {
+                Some(next) => from = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Reads one page of a partition, and tells where the next one begins.
+    async fn query(
+        &self,
+        table: &str,
+        partition: &str,
+        from: Option<Item>,
+        limit: Option<i32>,
+    ) -> Result<(Vec<Item>, Option<Item>), PortError> {
+        let request = self.client.query().table_name(table).consistent_read(true);
+        let request = request
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", key::PARTITION)
+            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()));
+        let answer = request
+            .set_exclusive_start_key(from)
+            .set_limit(limit)
+            .send()
+            .await;
+        let answer = answer.map_err(|error| port_error(SERVICE, "Query", &error))?;
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok((answer.items.unwrap_or_default(), next))
+    }
+}
+
+/// Reads the record of an item; the error names the key.
+fn read<T>(
+    item: &Item,
+    from_json: impl FnOnce(&serde_json::Value) -> Result<T, RecordError>,
+) -> Result<T, PortError> {
+    from_json(&record_of(item)).map_err(|error| PortError::Unreadable {
+        key: item::key_of(item),
+        reason: error.to_string(),
+    })
+}
+
+impl Ledger for DynamoLedger {
+    async fn load_task(&self, id: &TaskId) -> Result<Option<TaskRecord>, PortError> {
+        let item = self.get(&self.tables.tasks, &key::task(id)).await?;
+        item.map(|item| read(&item, task::from_json)).transpose()
+    }
+
+    async fn commit(&self, change: Change<'_>) -> Result<Committed, PortError> {
+        self.commit_change(change).await
+    }
+
+    async fn load_instance(
+        &self,
+        cluster: &ClusterName,
+        arn: &ContainerInstanceArn,
+    ) -> Result<Option<InstanceRecord>, PortError> {
+        let item = self
+            .get(&self.tables.capacity, &key::instance(cluster, arn))
+            .await?;
+        item.map(|item| read(&item, instance::from_json)).transpose()
+    }
+
+    async fn load_instances(&self, cluster: &ClusterName) -> Result<Vec<InstanceView>, PortError> {
+        self.load_views(cluster).await
+    }
+
+    async fn store_attributes(
+        &self,
+        cluster: &ClusterName,
+        instance: &ContainerInstanceArn,
+        attributes: &AttributeSet,
+    ) -> Result<(), PortError> {
+        let item = item_of(
+            &key::attributes(cluster, instance),
+            &attribute_record::to_json(attributes),
+        );
+        self.put(&self.tables.capacity, item).await
+    }
+
+    async fn open_lane(&self, cluster: &ClusterName, lane: &LaneRecord) -> Result<(), PortError> {
+        self.list_lane(cluster, lane).await
+    }
+
+    async fn enqueue(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        task: &WaitingTask,
+    ) -> Result<(), PortError> {
+        let key = key::waiting(cluster, lane, &task.rank);
+        let item = item_of(&key, &berth_control::records::waiting::to_json(task));
+        self.put(&self.tables.tasks, item).await
+    }
+
+    async fn dequeue(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<(), PortError> {
+        let request = self.client.delete_item().table_name(&self.tables.tasks);
+        let answer = request
+            .set_key(Some(key_item(&key::waiting(cluster, lane, rank))))
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| port_error(SERVICE, "DeleteItem", &error))
+    }
+
+    async fn load_lanes(
+        &self,
+        cluster: &ClusterName,
+        heads_max: usize,
+    ) -> Result<Vec<StoredLane>, PortError> {
+        self.load_lane_heads(cluster, heads_max).await
+    }
+
+    async fn record_hold(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        reason: &HoldReason,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        self.write_hold(cluster, lane, reason, now).await
+    }
+
+    async fn retire_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> Result<(), PortError> {
+        self.unlist_lane(cluster, lane).await
+    }
+
+    async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {
+        self.count_up(cluster).await
+    }
+
+    async fn take_turn(
+        &self,
+        cluster: &ClusterName,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<TurnRequest, PortError> {
+        self.lease(cluster, owner, now, until).await
+    }
+
+    async fn begin_pass(&self, cluster: &ClusterName) -> Result<Generation, PortError> {
+        self.awaken(cluster).await
+    }
+
+    async fn hand_back(&self, turn: &Turn) -> Result<(), PortError> {
+        self.end_lease(turn).await
+    }
+
+    async fn fall_asleep(&self, cluster: &ClusterName, seen: Generation) -> Result<FallAsleep, PortError> {
+        self.withdraw_attention(cluster, seen).await
+    }
+
+    async fn wake_state(&self, cluster: &ClusterName) -> Result<WakeState, PortError> {
+        self.read_wake_state(cluster).await
+    }
+}

@@ -1,0 +1,119 @@
+//! Capacity records with their attributes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use berth_control::ports::PortError;
+use berth_control::records::{attributes as attribute_record, instance};
+use berth_scheduler::attributes::{AttributeSet, Fingerprint};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn};
+use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::report::InstanceStatus;
+use berth_scheduler::snapshot::InstanceView;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::item::text;
+use super::{DynamoLedger, key, read};
+
+/// Up to this many attribute records are read one by one; when more are wanted, which happens in a process
+/// that has just begun, reading them all takes fewer round trips.
+const SINGLE_READS_MAX: usize = 32;
+
+/// Attribute records read at the same time.
+const READS_AT_ONCE: usize = 16;
+
+impl DynamoLedger {
+    pub(super) async fn load_views(&self, cluster: &ClusterName) -> Result<Vec<InstanceView>, PortError> {
+        let items = self
+            .query_all(&self.tables.capacity, &key::instances(cluster))
+            .await?;
+        let mut records = Vec::with_capacity(items.len());
+        for item in &items {
+            let record = read(item, instance::from_json)?;
+            if record.state().status != InstanceStatus::Inactive || !record.state().reservations.is_empty() {
+                records.push(record);
+            }
+        }
+        self.read_unknown_attributes(cluster, &records).await?;
+        Ok(records.into_iter().map(|record| self.view_of(record)).collect())
+    }
+
+    /// Reads the attributes that are not in memory, or that changed since they were read.
+    async fn read_unknown_attributes(
+        &self,
+        cluster: &ClusterName,
+        records: &[InstanceRecord],
+    ) -> Result<(), PortError> {
+        let wanted: Vec<&ContainerInstanceArn> = {
+            let known = self.attributes.lock().unwrap_or_else(PoisonError::into_inner);
+            let unknown = |record: &&InstanceRecord| {
+                let fingerprint = record.state().attributes;
+                fingerprint != Fingerprint::default()
+                    && known
+                        .get(record.arn())
+                        .is_none_or(|(known, _)| *known != fingerprint)
+            };
+            records.iter().filter(unknown).map(InstanceRecord::arn).collect()
+        };
+        let read: Vec<(ContainerInstanceArn, AttributeSet)> = if wanted.len() <= SINGLE_READS_MAX {
+            let reads = stream::iter(wanted).map(|arn| self.read_attributes(cluster, arn));
+            let read: Vec<Option<_>> = reads.buffered(READS_AT_ONCE).try_collect().await?;
+            read.into_iter().flatten().collect()
+        } else {
+            self.read_all_attributes(cluster, &wanted).await?
+        };
+        let mut known = self.attributes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (arn, attributes) in read {
+            known.insert(arn, (attributes.fingerprint(), Arc::new(attributes)));
+        }
+        Ok(())
+    }
+
+    async fn read_attributes(
+        &self,
+        cluster: &ClusterName,
+        arn: &ContainerInstanceArn,
+    ) -> Result<Option<(ContainerInstanceArn, AttributeSet)>, PortError> {
+        let item = self
+            .get(&self.tables.capacity, &key::attributes(cluster, arn))
+            .await?;
+        let attributes = item
+            .map(|item| read(&item, attribute_record::from_json))
+            .transpose()?;
+        Ok(attributes.map(|attributes| (arn.clone(), attributes)))
+    }
+
+    async fn read_all_attributes(
+        &self,
+        cluster: &ClusterName,
+        wanted: &[&ContainerInstanceArn],
+    ) -> Result<Vec<(ContainerInstanceArn, AttributeSet)>, PortError> {
+        let by_id: HashMap<&str, &ContainerInstanceArn> = wanted.iter().map(|arn| (arn.id(), *arn)).collect();
+        let items = self
+            .query_all(&self.tables.capacity, &key::all_attributes(cluster))
+            .await?;
+        let mut read_records = Vec::with_capacity(wanted.len());
+        for item in &items {
+            if let Some(arn) = text(item, key::SORT).and_then(|id| by_id.get(id)) {
+                read_records.push(((*arn).clone(), read(item, attribute_record::from_json)?));
+            }
+        }
+        Ok(read_records)
+    }
+
+    /// The record with the newest attributes that were read. They are written before the record that carries
+    /// their fingerprint, so they may be newer than it, and it will soon follow.
+    fn view_of(&self, record: InstanceRecord) -> InstanceView {
+        let known = self.attributes.lock().unwrap_or_else(PoisonError::into_inner);
+        let attributes = match known.get(record.arn()) {
+            Some((_, attributes)) if record.state().attributes != Fingerprint::default() => {
+                Arc::clone(attributes)
+            }
+            _ => Arc::default(),
+        };
+        InstanceView {
+            record: Arc::new(record),
+            attributes,
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Writing records together or not at all.
+//!
+//! One record alone is a plain conditional PutItem, at half the price of a transaction. More than one, or one
+//! under the fence of a turn, is a transaction.
+//!
+//! A condition also fails when an earlier try of the same write had succeeded and its answer was lost. So a
+//! record that is stored exactly as it was to be written counts as written.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
+};
+use berth_control::ports::{Change, Clock, Committed, PortError, Turn};
+use berth_control::records::{TaskRecord, instance, task};
+use berth_scheduler::id::{ClusterName, Revision};
+use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::progress::TaskState;
+use berth_scheduler::report::InstanceStatus;
+use berth_scheduler::timestamp::Timestamp;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::item::{EXPIRES_AT, Item, item_of, key_item, record_of};
+use super::turn::EPOCH;
+use super::{DynamoLedger, SERVICE, key};
+use crate::clock::SystemClock;
+use crate::error::{is_throttling, port_error};
+
+/// How often a write is tried when another one on the same items is under way at that very moment.
+const TRIES_MAX: u32 = 5;
+
+/// The first pause between two tries, in milliseconds; each later one is twice as long, and each is cut by a
+/// random part so that two writers do not meet again.
+const PAUSE_MS: u64 = 20;
+
+/// How long a finished task is kept: two days longer than a message can wait in a queue and its dead-letter
+/// queue, so that a submission that comes late is recognised, in seconds.
+const FINAL_TASK_KEPT_SECONDS: i64 = 16 * 86_400;
+
+/// How long the record of an instance that is gone is kept: as long as EventBridge tries to deliver an event,
+/// so that a late one does not bring the instance back, in seconds.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html>
+const TOMBSTONE_KEPT_SECONDS: i64 = 86_400;
+
+/// The revision that every write checks and raises.
+const REVISION: &str = "revision";
+
+/// One record to be written.
+#[derive(Clone, Debug)]
+struct Part {
+    table: String,
+    item: Item,
+    record: Value,
+    /// The stored revision that this one follows; `None` when nothing may be stored yet.
+    follows: Option<u64>,
+    /// What it means when something else is stored.
+    moved: Committed,
+}
+
+/// What became of one try.
+enum Try {
+    /// All is written.
+    Written,
+    /// Another write on the same items was under way.
+    Conflict,
+    /// Nothing is written; what each part met, and whether the turn is still ours.
+    Refused(Vec<Met>, Fence),
+}
+
+/// What one part of a refused write met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    /// The revision that it follows.
+    Expected,
+    /// Itself: an earlier try had succeeded.
+    Itself,
+    /// Something else.
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fence {
+    Stands,
+    Broken,
+}
+
+/// What follows from a refused write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Over(Committed),
+    /// Some parts are written already: write the others.
+    WriteRest,
+}
+
+impl DynamoLedger {
+    pub(super) async fn commit_change(&self, change: Change<'_>) -> Result<Committed, PortError> {
+        let now = SystemClock.now();
+        let mut parts = Vec::new();
+        parts.extend(change.task.map(|task| task_part(&self.tables.tasks, task, now)));
+        parts.extend(
+            change
+                .instance
+                .map(|(cluster, record)| instance_part(&self.tables.capacity, cluster, record, now)),
+        );
+        for number in 1..=TRIES_MAX {
+            let answer = match (parts.as_slice(), change.turn) {
+                ([], _) => Try::Written,
+                ([part], None) => self.put_part(part).await?,
+                (parts, turn) => self.transact(parts, turn).await?,
+            };
+            match answer {
+                Try::Written => return Ok(Committed::Done),
+                Try::Conflict => pause(number).await,
+                Try::Refused(met, fence) => match verdict(&parts, &met, fence) {
+                    Verdict::Over(committed) => return Ok(committed),
+                    Verdict::WriteRest => {
+                        let mut met = met.into_iter();
+                        parts.retain(|_| met.next() != Some(Met::Itself));
+                    }
+                },
+            }
+        }
+        Err(PortError::Failed {
+            operation: "commit",
+            message: format!("another write was under way in each of {TRIES_MAX} tries"),
+        })
+    }
+
+    async fn put_part(&self, part: &Part) -> Result<Try, PortError> {
+        let mut request = self
+            .client
+            .put_item()
+            .table_name(&part.table)
+            .set_item(Some(part.item.clone()))
+            .condition_expression(condition_of(part))
+            .expression_attribute_names("#checked", checked_name(part))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        if let Some(revision) = part.follows {
+            request = request.expression_attribute_values(":follows", number(revision));
+        }
+        let error = match request.send().await {
+            Ok(_) => return Ok(Try::Written),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(Try::Refused(vec![met(part, failed.item())], Fence::Stands))
+            }
+            Some(PutItemError::TransactionConflictException(_)) => Ok(Try::Conflict),
+            _ => Err(port_error(SERVICE, "PutItem", &error)),
+        }
+    }
+
+    async fn transact(&self, parts: &[Part], turn: Option<&Turn>) -> Result<Try, PortError> {
+        let mut writes = Vec::new();
+        for part in parts {
+            writes.push(TransactWriteItem::builder().put(put_of(part)?).build());
+        }
+        if let Some(turn) = turn {
+            writes.push(
+                TransactWriteItem::builder()
+                    .condition_check(self.fence(turn)?)
+                    .build(),
+            );
+        }
+        let request = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes));
+        let answer = request.client_request_token(token_of(parts, turn)).send().await;
+        let error = match answer {
+            Ok(_) => return Ok(Try::Written),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                read_reasons(parts, canceled.cancellation_reasons())
+            }
+            Some(TransactWriteItemsError::TransactionInProgressException(_)) => Ok(Try::Conflict),
+            Some(other) if other.code() == Some("TransactionConflictException") => Ok(Try::Conflict),
+            _ => Err(port_error(SERVICE, "TransactWriteItems", &error)),
+        }
+    }
+
+    /// The check that no later cycle has taken the turn.
+    fn fence(&self, turn: &Turn) -> Result<ConditionCheck, PortError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.capacity)
+            .set_key(Some(key_item(&key::turn(&turn.cluster))))
+            .condition_expression("#epoch = :epoch")
+            .expression_attribute_names("#epoch", EPOCH)
+            .expression_attribute_values(":epoch", number(turn.epoch.get()));
+        check.build().map_err(|error| unbuildable(&error))
+    }
+}
+
+fn task_part(table: &str, record: &TaskRecord, now: Timestamp) -> Part {
+    let json = task::to_json(record);
+    let expires_at = record.progress.is_final().then(|| {
+        let ended_at = match &record.progress.state {
+            TaskState::Ended { end, .. } => end.stopped_at.unwrap_or(now),
+            _ => now,
+        };
+        seconds(ended_at.max(now)).saturating_add(FINAL_TASK_KEPT_SECONDS)
+    });
+    part(
+        table,
+        &key::task(&record.id),
+        json,
+        record.revision,
+        expires_at,
+        Committed::TaskMoved,
+    )
+}
+
+fn instance_part(table: &str, cluster: &ClusterName, record: &InstanceRecord, now: Timestamp) -> Part {
+    let state = record.state();
+    // What is still reserved on an instance that is gone must be resolved before the record may go, too.
+    let over = state.status == InstanceStatus::Inactive && state.reservations.is_empty();
+    let expires_at = over.then(|| seconds(now).saturating_add(TOMBSTONE_KEPT_SECONDS));
+    let key = key::instance(cluster, record.arn());
+    part(
+        table,
+        &key,
+        instance::to_json(record),
+        state.revision,
+        expires_at,
+        Committed::InstanceMoved,
+    )
+}
+
+fn part(
+    table: &str,
+    key: &key::Key,
+    record: Value,
+    revision: Revision,
+    expires_at: Option<i64>,
+    moved: Committed,
+) -> Part {
+    let mut item = item_of(key, &record);
+    if let Some(expires_at) = expires_at {
+        item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));
+    }
+    let follows = revision.get().checked_sub(1).filter(|revision| *revision > 0);
+    Part {
+        table: table.to_owned(),
+        item,
+        record,
+        follows,
+        moved,
+    }
+}
+
+fn seconds(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(1_000)
+}
+
+fn condition_of(part: &Part) -> &'static str {
+    match part.follows {
+        Some(_) => "#checked = :follows",
+        None => "attribute_not_exists(#checked)",
+    }
+}
+
+fn checked_name(part: &Part) -> &'static str {
+    match part.follows {
+        Some(_) => REVISION,
+        None => key::PARTITION,
+    }
+}
+
+fn put_of(part: &Part) -> Result<Put, PortError> {
+    let mut put = Put::builder()
+        .table_name(&part.table)
+        .set_item(Some(part.item.clone()))
+        .condition_expression(condition_of(part))
+        .expression_attribute_names("#checked", checked_name(part))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    if let Some(revision) = part.follows {
+        put = put.expression_attribute_values(":follows", number(revision));
+    }
+    put.build().map_err(|error| unbuildable(&error))
+}
+
+fn unbuildable(error: &aws_sdk_dynamodb::error::BuildError) -> PortError {
+    PortError::Failed {
+        operation: "TransactWriteItems",
+        message: error.to_string(),
+    }
+}
+
+/// What a part met: itself, when what is stored is what it writes.
+fn met(part: &Part, stored: Option<&Item>) -> Met {
+    match stored {
+        Some(stored) if record_of(stored) == part.record => Met::Itself,
+        _ => Met::Other,
+    }
+}
+
+/// Reads why a transaction was cancelled: one reason for each part in its order, the fence last.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+fn read_reasons(parts: &[Part], reasons: &[CancellationReason]) -> Result<Try, PortError> {
+    let codes = || {
+        reasons
+            .iter()
+            .filter_map(CancellationReason::code)
+            .filter(|code| *code != "None")
+    };
+    if codes().any(|code| code == "TransactionConflict") {
+        return Ok(Try::Conflict);
+    }
+    if codes().any(|code| is_throttling(Some(code), None) || code == "ThrottlingError") {
+        return Err(PortError::Throttled { service: SERVICE });
+    }
+    if let Some(other) = codes().find(|code| *code != "ConditionalCheckFailed") {
+        return Err(PortError::Failed {
+            operation: "TransactWriteItems",
+            message: other.to_owned(),
+        });
+    }
+    let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+    let met = parts
+        .iter()
+        .zip(reasons)
+        .map(|(part, reason)| match failed(reason) {
+            true => met(part, reason.item()),
+            false => Met::Expected,
+        });
+    let met: Vec<Met> = met.collect();
+    let broken = reasons.get(parts.len()).is_some_and(failed);
+    Ok(Try::Refused(
+        met,
+        if broken { Fence::Broken } else { Fence::Stands },
+    ))
+}
+
+fn verdict(parts: &[Part], met: &[Met], fence: Fence) -> Verdict {
+    if met.iter().all(|met| *met == Met::Itself) {
+        return Verdict::Over(Committed::Done);
+    }
+    if fence == Fence::Broken {
+        return Verdict::Over(Committed::TurnLost);
+    }
+    let moved = parts.iter().zip(met).find(|(_, met)| **met == Met::Other);
+    match moved {
+        Some((part, _)) => Verdict::Over(part.moved),
+        None => Verdict::WriteRest,
+    }
+}
+
+/// A token that belongs to the content, so that the repetition of a call whose answer was lost is recognised
+/// for ten minutes. At most 36 characters.
+fn token_of(parts: &[Part], turn: Option<&Turn>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.table.as_bytes());
+        // An expiry differs from call to call, and the same token must mean the same request.
+        let expires_at = part.item.get(EXPIRES_AT);
+        hash.update(format!("{} {:?} {expires_at:?}\n", part.record, part.follows).as_bytes());
+    }
+    if let Some(turn) = turn {
+        hash.update(format!("{} {}\n", turn.cluster, turn.epoch).as_bytes());
+    }
+    let digest = hash.finalize();
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn pause(number: u32) {
+    let longest = PAUSE_MS << number.min(8);
+    let random = RandomState::new().hash_one(number);
+    let millis = random.checked_rem(longest).unwrap_or_default();
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Where each record is: partition and sort key.
+//!
+//! | table | partition | sort | record |
+//! | --- | --- | --- | --- |
+//! | capacity | `cluster#CLUSTER` | `instance#ID` | a capacity record |
+//! | capacity | `attributes#CLUSTER` | `ID` | an instance's attributes |
+//! | capacity | `wake#CLUSTER` | `wake` | generation and attention |
+//! | capacity | `turn#CLUSTER` | `turn` | epoch and lease |
+//! | tasks | `task#ID` | `task` | a task |
+//! | tasks | `waiting#CLUSTER#LANE` | rank | a task's entry in its lane |
+//! | tasks | `lanes#CLUSTER` | `LANE` | a lane |
+//!
+//! Generation and turn are apart although both belong to a cluster: a reservation checks the turn in its
+//! transaction, and would collide with everybody who counts up the generation.
+
+use std::fmt;
+
+use berth_control::records::waiting;
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, TaskId};
+use berth_scheduler::waiting::Rank;
+
+/// The name of the partition key.
+pub(super) const PARTITION: &str = "pk";
+/// The name of the sort key.
+pub(super) const SORT: &str = "sk";
+
+/// A record's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) partition: String,
+    pub(super) sort: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.partition, self.sort)
+    }
+}
+
+fn key(partition: String, sort: impl Into<String>) -> Key {
+    Key {
+        partition,
+        sort: sort.into(),
+    }
+}
+
+pub(super) fn instances(cluster: &ClusterName) -> String {
+    format!("cluster#{cluster}")
+}
+
+pub(super) fn instance(cluster: &ClusterName, instance: &ContainerInstanceArn) -> Key {
+    key(instances(cluster), format!("instance#{}", instance.id()))
+}
+
+pub(super) fn all_attributes(cluster: &ClusterName) -> String {
+    format!("attributes#{cluster}")
+}
+
+pub(super) fn attributes(cluster: &ClusterName, instance: &ContainerInstanceArn) -> Key {
+    key(all_attributes(cluster), instance.id())
+}
+
+pub(super) fn wake(cluster: &ClusterName) -> Key {
+    key(format!("wake#{cluster}"), "wake")
+}
+
+pub(super) fn turn(cluster: &ClusterName) -> Key {
+    key(format!("turn#{cluster}"), "turn")
+}
+
+pub(super) fn task(task: &TaskId) -> Key {
+    key(format!("task#{task}"), "task")
+}
+
+pub(super) fn waiting_in(cluster: &ClusterName, lane: &LaneKey) -> String {
+    format!("waiting#{cluster}#{lane}")
+}
+
+pub(super) fn waiting(cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Key {
+    key(waiting_in(cluster, lane), waiting::sort_key(rank))
+}
+
+pub(super) fn lanes(cluster: &ClusterName) -> String {
+    format!("lanes#{cluster}")
+}
+
+pub(super) fn lane(cluster: &ClusterName, lane: &LaneKey) -> Key {
+    key(lanes(cluster), lane.as_str())
+}

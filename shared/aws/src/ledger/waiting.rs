@@ -1,0 +1,273 @@
+//! Lanes and who waits in them.
+//!
+//! A task must never wait in a lane that is not listed, and an empty lane must leave the list one day. Told as
+//! events: whoever enqueues does (1) put the entry, (2) look at the lane, (3) list it unless it is listed and
+//! not closing. Whoever retires does (a) mark the lane as closing, with a mark of its own, (b) look for
+//! entries, (c) remove the lane if it still carries that mark. If (b) misses the entry, then (b) came before
+//! (1), so (2) sees the mark or no lane at all, and (3) takes the mark away or lists the lane again: before
+//! (c), which then fails, or after it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, PoisonError};
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use berth_control::ports::{PortError, StoredLane};
+use berth_control::records::{LaneRecord, hold, lane as lane_record, waiting as waiting_record};
+use berth_scheduler::hold::HoldReason;
+use berth_scheduler::id::{ClusterName, LaneKey};
+use berth_scheduler::shape::Shape;
+use berth_scheduler::timestamp::Timestamp;
+use berth_scheduler::waiting::{Lane, LaneTail};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::item::{Item, attribute_of, key_item, key_of, text};
+use super::key;
+use super::{DynamoLedger, SERVICE, read};
+use crate::error::port_error;
+
+/// The mark of a lane that is being retired.
+const CLOSING: &str = "closing";
+/// Why the lane's tasks wait.
+const HOLD: &str = "hold";
+/// When that was recorded.
+const HELD_AT: &str = "heldAt";
+
+/// Lanes whose heads are read at the same time. A few hundred lanes are then a few dozen round trips.
+const LANES_AT_ONCE: usize = 16;
+
+/// Most shapes that a process remembers. Real workloads have a few hundred.
+const SHAPES_MAX: usize = 10_000;
+
+impl DynamoLedger {
+    pub(super) async fn list_lane(&self, cluster: &ClusterName, lane: &LaneRecord) -> Result<(), PortError> {
+        let key = key::lane(cluster, &lane.key);
+        // A look is cheaper than a write, and many submissions of one shape would all write this one item.
+        let stored = self.get(&self.tables.tasks, &key).await?;
+        if stored.is_some_and(|stored| !stored.contains_key(CLOSING)) {
+            return Ok(());
+        }
+        let serde_json::Value::Object(fields) = lane_record::to_json(lane) else {
+            return Ok(());
+        };
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.tasks)
+            .set_key(Some(key_item(&key)));
+        let mut settings = Vec::new();
+        for (position, (name, value)) in fields.iter().enumerate() {
+            settings.push(format!("#f{position} = :f{position}"));
+            request = request
+                .expression_attribute_names(format!("#f{position}"), name)
+                .expression_attribute_values(format!(":f{position}"), attribute_of(value));
+        }
+        let request = request
+            .update_expression(format!("SET {} REMOVE #closing", settings.join(", ")))
+            .expression_attribute_names("#closing", CLOSING);
+        let answer = request.send().await;
+        answer
+            .map(|_| ())
+            .map_err(|error| port_error(SERVICE, "UpdateItem", &error))
+    }
+
+    pub(super) async fn unlist_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> Result<(), PortError> {
+        let mark = AttributeValue::S(format!("{:016x}", RandomState::new().hash_one(lane.as_str())));
+        let key = key_item(&key::lane(cluster, lane));
+        let marked = self
+            .client
+            .update_item()
+            .table_name(&self.tables.tasks)
+            .set_key(Some(key.clone()))
+            .update_expression("SET #closing = :mark")
+            .condition_expression("attribute_exists(#pk)")
+            .expression_attribute_names("#closing", CLOSING)
+            .expression_attribute_names("#pk", key::PARTITION)
+            .expression_attribute_values(":mark", mark.clone())
+            .send()
+            .await;
+        match marked {
+            Ok(_) => {}
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(port_error(SERVICE, "UpdateItem", &error)),
+        }
+        let (entries, _) = self
+            .query(&self.tables.tasks, &key::waiting_in(cluster, lane), None, Some(1))
+            .await?;
+        if entries.is_empty() {
+            self.remove_closing_lane(key, mark).await
+        } else {
+            self.keep_lane(key, mark).await
+        }
+    }
+
+    async fn remove_closing_lane(&self, key: Item, mark: AttributeValue) -> Result<(), PortError> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.tasks)
+            .set_key(Some(key));
+        let request = request
+            .condition_expression("#closing = :mark")
+            .expression_attribute_names("#closing", CLOSING)
+            .expression_attribute_values(":mark", mark);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(port_error(SERVICE, "DeleteItem", &error)),
+        }
+    }
+
+    /// Takes the mark away again, unless somebody else has done so or set another one.
+    async fn keep_lane(&self, key: Item, mark: AttributeValue) -> Result<(), PortError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.tasks)
+            .set_key(Some(key));
+        let request = request
+            .update_expression("REMOVE #closing")
+            .condition_expression("#closing = :mark")
+            .expression_attribute_names("#closing", CLOSING)
+            .expression_attribute_values(":mark", mark);
+        self.update_if_there(request).await
+    }
+
+    pub(super) async fn write_hold(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        reason: &HoldReason,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.tasks)
+            .set_key(Some(key_item(&key::lane(cluster, lane))))
+            .update_expression("SET #hold = :hold, #heldAt = :now")
+            .condition_expression("attribute_exists(#pk)")
+            .expression_attribute_names("#hold", HOLD)
+            .expression_attribute_names("#heldAt", HELD_AT)
+            .expression_attribute_names("#pk", key::PARTITION)
+            .expression_attribute_values(":hold", attribute_of(&hold::to_json(reason)))
+            .expression_attribute_values(":now", AttributeValue::S(now.to_string()));
+        self.update_if_there(request).await
+    }
+
+    /// Sends an update whose condition says that there is still something to update.
+    async fn update_if_there(
+        &self,
+        request: aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder,
+    ) -> Result<(), PortError> {
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(port_error(SERVICE, "UpdateItem", &error)),
+        }
+    }
+
+    pub(super) async fn load_lane_heads(
+        &self,
+        cluster: &ClusterName,
+        heads_max: usize,
+    ) -> Result<Vec<StoredLane>, PortError> {
+        let items = self.query_all(&self.tables.tasks, &key::lanes(cluster)).await?;
+        let lanes = stream::iter(items).map(|item| self.load_lane(cluster, item, heads_max));
+        lanes.buffered(LANES_AT_ONCE).try_collect().await
+    }
+
+    async fn load_lane(
+        &self,
+        cluster: &ClusterName,
+        item: Item,
+        heads_max: usize,
+    ) -> Result<StoredLane, PortError> {
+        let (lane, shape) = self.shape_of(&item)?;
+        let partition = key::waiting_in(cluster, &lane);
+        // One more than asked for tells whether there are more.
+        let limit = i32::try_from(heads_max.saturating_add(1)).unwrap_or(i32::MAX);
+        let mut entries = Vec::new();
+        let mut from = None;
+        let mut tail = LaneTail::Empty;
+        loop {
+            let (page, next) = self
+                .query(&self.tables.tasks, &partition, from, Some(limit))
+                .await?;
+            entries.extend(page);
+            if entries.len() > heads_max {
+                entries.truncate(heads_max);
+                tail = LaneTail::MoreWaiting;
+                break;
+            }
+            match next {
+                Some(next) => from = Some(next),
+                None => break,
+            }
+        }
+        let heads = entries.iter().map(|entry| read(entry, waiting_record::from_json));
+        let heads = heads.collect::<Result<Vec<_>, _>>()?;
+        Ok(StoredLane {
+            lane: Lane {
+                key: lane,
+                shape,
+                heads,
+                tail,
+            },
+            hold: hold_of(&item)?,
+        })
+    }
+
+    /// A lane's key and shape. The key is worked out from the shape, so a shape that was read once under its
+    /// key is not parsed again: expressions are the dear part.
+    fn shape_of(&self, item: &Item) -> Result<(LaneKey, Arc<Shape>), PortError> {
+        let known = text(item, key::SORT).and_then(|lane| LaneKey::parse(lane).ok());
+        if let Some(lane) = known {
+            let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(shape) = shapes.get(&lane) {
+                return Ok((lane, Arc::clone(shape)));
+            }
+        }
+        let record: LaneRecord = read(item, lane_record::from_json)?;
+        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if shapes.len() >= SHAPES_MAX {
+            shapes.clear();
+        }
+        shapes.insert(record.key.clone(), Arc::clone(&record.shape));
+        Ok((record.key, record.shape))
+    }
+}
+
+fn hold_of(item: &Item) -> Result<Option<(HoldReason, Timestamp)>, PortError> {
+    let (Some(stored), Some(at)) = (item.get(HOLD), text(item, HELD_AT)) else {
+        return Ok(None);
+    };
+    let unreadable = |reason: String| PortError::Unreadable {
+        key: key_of(item),
+        reason,
+    };
+    let reason = hold::from_json(&super::item::value_of(stored))
+        .map_err(|error| unreadable(format!("`{HOLD}`: {error}")))?;
+    let at = Timestamp::parse_iso8601(at)
+        .ok_or_else(|| unreadable(format!("`{HELD_AT}`: `{at}` is not a time")))?;
+    Ok(Some((reason, at)))
+}
