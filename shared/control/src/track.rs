@@ -184,8 +184,8 @@ pub(crate) async fn change_instance<L: Ledger>(
 ) -> Result<bool, PortError> {
     for _ in 0..TRIES_MAX {
         let Some(stored) = ledger.load_instance(cluster, instance).await? else { return Ok(false) };
-        let Some(record) = change(&stored) else { return Ok(false) };
-        if commit_instance(ledger, cluster, &record).await? == Committed::Done {
+        let Some(changed) = change(&stored) else { return Ok(false) };
+        if commit_instance(ledger, cluster, &changed.as_next_of(&stored)).await? == Committed::Done {
             return Ok(true);
         }
     }

@@ -159,6 +159,13 @@ impl InstanceRecord {
         Self::from_state(state)
     }
 
+    /// The record as one write after `stored`, however many changes led to it.
+    #[must_use]
+    pub fn as_next_of(mut self, stored: &Self) -> Self {
+        self.state.revision = stored.state.revision.next();
+        self
+    }
+
     /// Promises room to an attempt.
     ///
     /// # Errors

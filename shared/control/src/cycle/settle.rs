@@ -182,7 +182,8 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         change: impl Fn(&InstanceRecord) -> Option<InstanceRecord>,
     ) -> Result<(), PortError> {
         let (ledger, cluster) = (self.ports.ledger, &self.turn.cluster);
-        if let Some(changed) = self.records.get(instance).and_then(|record| change(record)) {
+        let changed = self.records.get(instance).and_then(|stored| Some(change(stored)?.as_next_of(stored)));
+        if let Some(changed) = changed {
             let write = Change { instance: Some((cluster, &changed)), ..Change::default() };
             if ledger.commit(write).await? == Committed::Done {
                 self.records.insert(instance.clone(), Arc::new(changed));

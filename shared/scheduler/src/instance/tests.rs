@@ -19,7 +19,10 @@ fn group() -> TaskGroup {
 }
 
 fn attempt(name: &str) -> AttemptId {
-    AttemptId { task: TaskId::parse(name).unwrap(), number: AttemptNumber::new(1) }
+    AttemptId {
+        task: TaskId::parse(name).unwrap(),
+        number: AttemptNumber::new(1),
+    }
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -27,7 +30,10 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn memory(mib: u32) -> Demand {
-    Demand { memory: MemoryMib::new(mib), ..Demand::default() }
+    Demand {
+        memory: MemoryMib::new(mib),
+        ..Demand::default()
+    }
 }
 
 /// A report of an instance with 512 MiB and this much of it left.
@@ -36,7 +42,10 @@ fn report(version: u64, remaining_mib: u32) -> InstanceReport {
         cpu: CpuUnits::new(1024),
         memory: MemoryMib::new(mib),
         gpu: GpuCount::ZERO,
-        ports_taken: HostPorts { tcp: [22].into_iter().collect(), udp: PortSet::EMPTY },
+        ports_taken: HostPorts {
+            tcp: [22].into_iter().collect(),
+            udp: PortSet::EMPTY,
+        },
     };
     InstanceReport {
         instance: arn(),
@@ -86,7 +95,11 @@ fn room_is_counted_once_from_reservation_to_report() {
     let placed = reserved.place(&attempt("a"), task("t"), at(2)).unwrap();
     assert_eq!(free(&placed), 412, "the report in hand is older than the task");
     let reported = updated(Some(&placed), &report(2, 412));
-    assert_eq!(free(&reported), 412, "the report counts the task: it must not be taken off twice");
+    assert_eq!(
+        free(&reported),
+        412,
+        "the report counts the task: it must not be taken off twice"
+    );
 }
 
 #[test]
@@ -113,7 +126,11 @@ fn a_described_report_counts_the_tasks_placed_before_it_was_asked_for() {
         source: ReportSource::Described { placed_before },
         ..report(2, 412)
     };
-    assert_eq!(free(&updated(Some(&placed), &described(vec![]))), 312, "unsure: counted twice, never too little");
+    assert_eq!(
+        free(&updated(Some(&placed), &described(vec![]))),
+        312,
+        "unsure: counted twice, never too little"
+    );
     assert_eq!(free(&updated(Some(&placed), &described(vec![attempt("a")]))), 412);
 }
 
@@ -139,27 +156,46 @@ fn a_stopping_task_still_takes_its_room() {
 fn a_stopping_task_of_others_still_takes_its_room_and_ports() {
     let other = |version, stage| OtherTask {
         demand: Demand {
-            ports: HostPorts { tcp: [80].into_iter().collect(), udp: PortSet::EMPTY },
+            ports: HostPorts {
+                tcp: [80].into_iter().collect(),
+                udp: PortSet::EMPTY,
+            },
             ..memory(200)
         },
         group: group(),
         version: ReportVersion::new(version),
         stage,
     };
-    let running = record(&report(1, 312)).observe_other(&task("o"), other(1, TaskStage::Running)).unwrap();
+    let running = record(&report(1, 312))
+        .observe_other(&task("o"), other(1, TaskStage::Running))
+        .unwrap();
     assert_eq!(free(&running), 312, "a running one is in the report");
-    let stopping = running.observe_other(&task("o"), other(2, TaskStage::Stopping)).unwrap();
+    let stopping = running
+        .observe_other(&task("o"), other(2, TaskStage::Stopping))
+        .unwrap();
     let freed_early = updated(Some(&stopping), &report(2, 512));
     assert_eq!(free(&freed_early), 312);
-    let port_80 = Demand { ports: HostPorts { tcp: [80].into_iter().collect(), udp: PortSet::EMPTY }, ..memory(1) };
+    let port_80 = Demand {
+        ports: HostPorts {
+            tcp: [80].into_iter().collect(),
+            udp: PortSet::EMPTY,
+        },
+        ..memory(1)
+    };
     assert!(fits(&port_80, freed_early.room()).is_err());
-    assert_eq!(freed_early.observe_other(&task("o"), other(1, TaskStage::Running)), None, "late event");
+    assert_eq!(
+        freed_early.observe_other(&task("o"), other(1, TaskStage::Running)),
+        None,
+        "late event"
+    );
     assert_eq!(free(&freed_early.forget_other(&task("o")).unwrap()), 512);
 }
 
 #[test]
 fn what_is_reserved_never_exceeds_what_is_registered_whatever_the_report_says() {
-    let reserved = record(&report(1, 512)).reserve(attempt("a"), &memory(400), &group()).unwrap();
+    let reserved = record(&report(1, 512))
+        .reserve(attempt("a"), &memory(400), &group())
+        .unwrap();
     // A wrong or very late report claims that everything is free.
     let lied_to = updated(Some(&reserved), &report(9, 512));
     let refused = lied_to.reserve(attempt("b"), &memory(200), &group()).unwrap_err();
@@ -169,10 +205,15 @@ fn what_is_reserved_never_exceeds_what_is_registered_whatever_the_report_says() 
 #[test]
 fn ports_of_reservations_and_reports_are_a_union() {
     let port = |number: u16| Demand {
-        ports: HostPorts { tcp: [number].into_iter().collect(), udp: PortSet::EMPTY },
+        ports: HostPorts {
+            tcp: [number].into_iter().collect(),
+            udp: PortSet::EMPTY,
+        },
         ..Demand::default()
     };
-    let record = record(&report(1, 512)).reserve(attempt("a"), &port(80), &group()).unwrap();
+    let record = record(&report(1, 512))
+        .reserve(attempt("a"), &port(80), &group())
+        .unwrap();
     assert!(record.reserve(attempt("b"), &port(80), &group()).is_err());
     assert!(record.reserve(attempt("b"), &port(22), &group()).is_err());
     assert!(record.reserve(attempt("b"), &port(81), &group()).is_ok());
@@ -182,25 +223,43 @@ fn ports_of_reservations_and_reports_are_a_union() {
 fn a_tombstone_is_not_raised_by_a_late_event_but_by_an_answer_of_ecs() {
     let gone = record(&report(5, 512)).gone().unwrap();
     assert_eq!(observe(Some(&gone), &report(6, 512)), Observed::Stale);
-    let described =
-        InstanceReport { source: ReportSource::Described { placed_before: vec![] }, ..report(5, 512) };
+    let described = InstanceReport {
+        source: ReportSource::Described {
+            placed_before: vec![],
+        },
+        ..report(5, 512)
+    };
     assert!(updated(Some(&gone), &described).is_candidate());
 }
 
 #[test]
 fn an_empty_attribute_list_never_replaces_a_known_one() {
     let attributes: AttributeSet = [("stack", Some("prod"))].into_iter().collect();
-    let with = |version, attributes: Option<AttributeSet>| InstanceReport { attributes, ..report(version, 512) };
+    let with = |version, attributes: Option<AttributeSet>| InstanceReport {
+        attributes,
+        ..report(version, 512)
+    };
     let first = record(&with(1, Some(AttributeSet::default())));
     let described = updated(Some(&first), &with(1, Some(attributes.clone())));
-    assert_eq!(described.state().attributes, attributes.fingerprint(), "an equal version may bring attributes");
+    assert_eq!(
+        described.state().attributes,
+        attributes.fingerprint(),
+        "an equal version may bring attributes"
+    );
     let later = updated(Some(&described), &with(2, Some(AttributeSet::default())));
     assert_eq!(later.state().attributes, attributes.fingerprint());
 }
 
 #[test]
 fn only_an_active_instance_with_a_connected_agent_is_a_candidate() {
-    let with = |status, agent| record(&InstanceReport { status, agent, ..report(1, 512) }).is_candidate();
+    let with = |status, agent| {
+        record(&InstanceReport {
+            status,
+            agent,
+            ..report(1, 512)
+        })
+        .is_candidate()
+    };
     assert!(with(InstanceStatus::Active, AgentConnection::Connected));
     assert!(!with(InstanceStatus::Active, AgentConnection::Disconnected));
     assert!(!with(InstanceStatus::Draining, AgentConnection::Connected));
@@ -214,6 +273,7 @@ fn every_change_raises_the_revision() {
     let fourth = third.release(&attempt("a")).unwrap();
     let revisions = [&first, &second, &third, &fourth].map(|record| record.state().revision.get());
     assert_eq!(revisions, [1, 2, 3, 4]);
+    assert_eq!(fourth.clone().as_next_of(&second).state().revision.get(), 3, "several changes, one write");
     assert_eq!(fourth.release(&attempt("a")), None);
     assert_eq!(fourth.place(&attempt("a"), task("t"), at(1)), None);
 }

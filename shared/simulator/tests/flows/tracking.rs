@@ -1,0 +1,94 @@
+//! capacity-tracker: events, early, late, repeated and out of order.
+
+use berth_control::track::Tracked;
+use berth_scheduler::id::ReportVersion;
+use berth_scheduler::launch::LaunchOutcome;
+use berth_scheduler::progress::TaskState;
+use berth_scheduler::report::{TaskReport, TaskStatus};
+
+use crate::world::{World, ecs_task, report, submission};
+
+#[test]
+fn an_older_report_changes_nothing_and_a_repeated_one_is_announced_again() {
+    let world = World::default();
+    assert_eq!(world.register(&report("a", 2, 512)), Tracked::Recorded);
+    assert_eq!(world.observe(&report("a", 1, 0)), Tracked::Stale);
+    assert_eq!(world.observe(&report("a", 2, 512)), Tracked::Known);
+    assert_eq!(world.free("a"), 512);
+    assert_eq!(world.queues.wakes.borrow().len(), 2, "the wake behind the first report may be lost");
+}
+
+#[test]
+fn the_end_of_a_task_frees_its_room_and_is_recorded() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[submission("t", 0, "small")]);
+    world.observe(&report("a", 2, 412));
+    assert_eq!(world.observe_task(&world.task_report(0, TaskStatus::Stopped)), Tracked::Recorded);
+    world.observe(&report("a", 3, 512));
+    assert_eq!(world.free("a"), 512);
+    assert!(matches!(world.task("t").progress.state, TaskState::Ended { .. }));
+}
+
+#[test]
+fn a_stopping_task_keeps_its_room_until_it_has_stopped() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[submission("t", 0, "small")]);
+    world.observe_task(&world.task_report(0, TaskStatus::Stopping));
+    world.observe(&report("a", 3, 512));
+    assert_eq!(world.free("a"), 412);
+    world.observe_task(&world.task_report(0, TaskStatus::Stopped));
+    assert_eq!(world.free("a"), 512);
+}
+
+#[test]
+fn an_event_may_tell_of_a_start_before_runtask_answers() {
+    let world = World::with_instances(&["a"]);
+    world.answer(LaunchOutcome::Unknown { message: "connection reset".to_owned() });
+    world.send(&[submission("t", 0, "small")]);
+    world.observe_task(&world.task_report(0, TaskStatus::Running));
+    assert!(matches!(world.task("t").progress.state, TaskState::Started(_)));
+    world.cycle();
+    assert_eq!(world.launched(), ["t"], "nothing is left to resolve");
+    assert!(world.waiting().is_empty(), "the cycle removes the entry that is left behind");
+}
+
+#[test]
+fn a_late_start_event_does_not_bring_an_ended_task_back() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[submission("t", 0, "small")]);
+    world.observe_task(&world.task_report(0, TaskStatus::Stopped));
+    world.observe_task(&world.task_report(0, TaskStatus::Running));
+    assert!(matches!(world.task("t").progress.state, TaskState::Ended { .. }));
+    assert_eq!(world.free("a"), 512);
+}
+
+#[test]
+fn tasks_of_others_are_known_by_their_events() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[submission("t", 0, "small")]);
+    let other = |version, status| TaskReport {
+        task: ecs_task("other"),
+        attempt: None,
+        version: ReportVersion::new(version),
+        ..world.task_report(0, status)
+    };
+    world.observe(&report("a", 2, 312));
+    assert_eq!(world.observe_task(&other(1, TaskStatus::Running)), Tracked::Recorded);
+    assert_eq!(world.observe_task(&other(1, TaskStatus::Running)), Tracked::Known);
+    assert_eq!(world.observe_task(&other(2, TaskStatus::Stopping)), Tracked::Recorded);
+    world.observe(&report("a", 3, 412));
+    assert_eq!(world.free("a"), 212, "our unreported task and the stopping one of others");
+    assert_eq!(world.observe_task(&other(3, TaskStatus::Stopped)), Tracked::Recorded);
+    assert_eq!(world.free("a"), 312);
+}
+
+#[test]
+fn a_task_that_claims_an_attempt_nobody_made_is_not_ours() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[submission("t", 0, "small")]);
+    let mut forged = world.task_report(0, TaskStatus::Stopped);
+    let attempt = forged.attempt.as_mut().unwrap();
+    attempt.number = attempt.number.next();
+    assert_eq!(world.observe_task(&forged), Tracked::NotOurs);
+    assert!(matches!(world.task("t").progress.state, TaskState::Started(_)));
+}
