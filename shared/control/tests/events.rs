@@ -1,5 +1,12 @@
 //! The files in `events/` mean what their table says, as the real decoders read them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail the test by panicking"
+)]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
