@@ -1,0 +1,191 @@
+//! What RunTask is told besides the cluster, the task definition, the count, the client token, `startedBy`
+//! and the pin. It is stored with the task, as JSON, from its acceptance to its launch.
+
+use berth_scheduler::id::TaskGroup;
+use berth_scheduler::shape::Constraint;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::wire::overrides::TaskOverrides;
+
+/// The part of a RunTask call that the user has chosen. Fields are named as in the API, and what is left at
+/// its default is not written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LaunchRequest {
+    /// The kind of instances.
+    pub launch_type: LaunchType,
+    /// The group, if the user has chosen one; else ECS fills in `family:FAMILY`.
+    #[serde(with = "group_as_text", skip_serializing_if = "Option::is_none")]
+    pub group: Option<TaskGroup>,
+    /// The constraints, to which the pin is added. Those of the task definition are not among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub placement_constraints: Vec<PlacementConstraint>,
+    /// Changes to the task definition.
+    #[serde(skip_serializing_if = "is_default")]
+    pub overrides: TaskOverrides,
+    /// Tags for the tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    /// The network of tasks in `awsvpc` mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_configuration: Option<NetworkConfiguration>,
+    /// Whether ECS adds its own tags.
+    #[serde(rename = "enableECSManagedTags", skip_serializing_if = "is_default")]
+    pub enable_ecs_managed_tags: bool,
+    /// Whose tags are copied to the tasks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub propagate_tags: PropagateTags,
+    /// Whether ECS Exec may open a shell in the tasks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub enable_execute_command: bool,
+}
+
+impl LaunchRequest {
+    /// The stored form.
+    pub fn to_json(&self) -> Value {
+        // Texts, numbers and lists only: there is nothing in it that could fail to become JSON.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The stored form as text.
+    pub fn to_json_text(&self) -> String {
+        self.to_json().to_string()
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn from_json(json: &Value) -> Result<Self, serde_json::Error> {
+        Self::deserialize(json)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The kind of instances to run on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LaunchType {
+    /// EC2 instances.
+    #[default]
+    Ec2,
+    /// Servers registered with ECS Anywhere.
+    External,
+}
+
+impl LaunchType {
+    /// ECS's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ec2 => "EC2",
+            Self::External => "EXTERNAL",
+        }
+    }
+}
+
+/// A placement constraint, as the user wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum PlacementConstraint {
+    /// Each running task of the group is on an instance of its own.
+    DistinctInstance,
+    /// The instance satisfies an expression.
+    MemberOf {
+        /// In the cluster query language.
+        expression: String,
+    },
+}
+
+impl From<&Constraint> for PlacementConstraint {
+    fn from(constraint: &Constraint) -> Self {
+        match constraint {
+            Constraint::DistinctInstance => Self::DistinctInstance,
+            Constraint::MemberOf(expression) => Self::MemberOf {
+                expression: expression.as_written().to_owned(),
+            },
+        }
+    }
+}
+
+/// A tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// Its key.
+    pub key: String,
+    /// Its value, which may be empty.
+    #[serde(default)]
+    pub value: String,
+}
+
+/// Whose tags are copied to the tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PropagateTags {
+    /// Nobody's.
+    #[default]
+    None,
+    /// The task definition's.
+    TaskDefinition,
+}
+
+/// The network of tasks in `awsvpc` mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkConfiguration {
+    /// The one kind there is.
+    pub awsvpc_configuration: AwsvpcConfiguration,
+}
+
+/// Where the network interface of a task goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsvpcConfiguration {
+    /// Ids of subnets, at least one.
+    pub subnets: Vec<String>,
+    /// Ids of security groups; the VPC's default one if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<String>,
+    /// Whether the interface gets a public address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assign_public_ip: Option<AssignPublicIp>,
+}
+
+/// Whether a task's network interface gets a public address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AssignPublicIp {
+    /// Yes.
+    Enabled,
+    /// No.
+    Disabled,
+}
+
+/// Ids of the scheduler know no JSON.
+mod group_as_text {
+    use berth_scheduler::id::TaskGroup;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+    pub(super) fn serialize<S: Serializer>(
+        group: &Option<TaskGroup>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match group {
+            Some(group) => serializer.serialize_some(group.as_str()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(
+        deserializer: D,
+    ) -> Result<Option<TaskGroup>, D::Error> {
+        let text: Option<String> = Option::deserialize(deserializer)?;
+        text.map(|text| TaskGroup::parse(&text).map_err(D::Error::custom))
+            .transpose()
+    }
+}
