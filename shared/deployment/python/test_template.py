@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import calls
 from template import ACCOUNT, REGION, ROOT, Template
 
 DAYS_14 = 14 * 24 * 60 * 60
@@ -183,12 +184,7 @@ def test_only_what_cannot_name_a_resource_is_allowed_on_all(template):
         if statement["Resource"] == "*"
         for action in actions(statement)
     }
-    assert on_all == {
-        "ecs:DescribeTaskDefinition",
-        "ecs:DescribeContainerInstances",
-        "ecs:ListTasks",
-        "ecs:DescribeTasks",
-    }
+    assert on_all == {"ecs:DescribeTaskDefinition", "ecs:ListTasks"}
 
 
 def test_every_power_over_ecs_ends_at_the_clusters_of_the_deployment():
@@ -210,8 +206,12 @@ def test_every_power_over_ecs_ends_at_the_clusters_of_the_deployment():
                     assert condition == {"StringEquals": here}
                 case ["ecs:DescribeTaskDefinition"]:
                     assert condition == {}
-                case [first, *_] if first.startswith("ecs:"):
+                case ["ecs:ListTasks"]:
                     assert condition == {"ArnEquals": {"ecs:cluster": clusters}, "StringEquals": here}
+                case [first, *_] if first.startswith("ecs:"):
+                    for resource in statement["Resource"]:
+                        assert resource.startswith(f"arn:aws:ecs:{REGION}:{ACCOUNT}:")
+                    assert condition == {"ArnEquals": {"ecs:cluster": clusters}}
 
 
 def test_capacity_tracker_may_not_call_ecs(template):
@@ -274,3 +274,49 @@ def test_the_template_offers_the_overrides_that_the_code_knows(template):
     known = set(re.findall(r'Self::\w+ => "([a-z-]+)"', code))
     pattern = template.source["Parameters"]["AllowedOverrides"]["AllowedPattern"]
     assert set(re.search(r"\((.+)\)", pattern)[1].split("|")) == known
+
+
+# ---- Permissions beside the code.
+
+FUNCTIONS = {"CapacityTracker": "capacity-tracker", "Admitter": "admitter", "Reconciler": "reconciler"}
+# What the Lambda service does in the function's name: no line of code calls it.
+BY_LAMBDA = {
+    "CapacityTracker": {("sqs:SendMessage", "EventDeadLetterQueue")},
+    "Admitter": {
+        (action, queue)
+        for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+        for queue in ("SubmissionQueue", "WakeQueue")
+    },
+    "Reconciler": {("sqs:SendMessage", "EventDeadLetterQueue")},
+}
+# RunTask needs them besides its own permission: for the tags, and for the roles of the task definition.
+BY_RUN_TASK = {("ecs:TagResource", None), ("iam:PassRole", None)}
+
+
+def granted(template: Template, function: str) -> set[calls.Call]:
+    """The actions that the role allows, each with the resource of this template that it is for."""
+    pairs = set()
+    for statement in template.statements(function):
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        for action in actions(statement):
+            service = action.partition(":")[0]
+            if service in ("dynamodb", "sqs"):
+                pairs |= {(action, resource.removesuffix(".Arn")) for resource in resources}
+            elif service != "logs":
+                pairs.add((action, None))
+    return pairs
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_exactly_what_its_code_calls(function):
+    template = Template(PassRoleArns=f"arn:aws:iam::{ACCOUNT}:role/etl-task")
+    called = calls.calls_of(FUNCTIONS[function])
+    needed = called | BY_LAMBDA[function]
+    if ("ecs:RunTask", None) in called:
+        needed |= BY_RUN_TASK
+    assert granted(template, function) == needed
+
+
+def test_everything_that_the_adapters_call_is_called_by_some_function():
+    called = {action for function in FUNCTIONS.values() for action, _ in calls.calls_of(function)}
+    assert called == calls.actions_in_adapters()
