@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use berth_control::ports::PortError;
 use berth_scheduler::id::ClusterName;
 use berth_scheduler::timestamp::Timestamp;
 use serde_json::{Map, Value, json};
@@ -15,8 +16,10 @@ const CLUSTER: &str = "Cluster";
 pub enum Metric {
     /// Tasks started.
     Admitted,
-    /// Submissions that were refused, and launches that ECS refused.
-    Refused,
+    /// Messages that were refused.
+    RefusedMessages,
+    /// Launches that ECS refused.
+    RefusedLaunches,
     /// Lanes whose tasks wait on at the end of a cycle.
     HeldLanes,
     /// Admission cycles.
@@ -34,13 +37,23 @@ impl Metric {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Admitted => "Admitted",
-            Self::Refused => "Refused",
+            Self::RefusedMessages => "RefusedMessages",
+            Self::RefusedLaunches => "RefusedLaunches",
             Self::HeldLanes => "HeldLanes",
             Self::Cycles => "Cycles",
             Self::StaleEvents => "StaleEvents",
             Self::UnknownResources => "UnknownResources",
             Self::TickRescued => "TickRescued",
         }
+    }
+}
+
+/// A stable name for an error of a port: what Lambda reports as the error's type, and what alarms match.
+pub const fn error_type(error: &PortError) -> &'static str {
+    match error {
+        PortError::Throttled { .. } => "Throttled",
+        PortError::Failed { .. } => "CallFailed",
+        PortError::Unreadable { .. } => "UnreadableRecord",
     }
 }
 
@@ -79,7 +92,7 @@ mod tests {
     #[test]
     fn a_line_defines_the_metrics_that_it_carries() {
         let cluster = ClusterName::parse("default").unwrap();
-        let counts = [(Metric::Admitted, 3), (Metric::Refused, 0)];
+        let counts = [(Metric::Admitted, 3), (Metric::RefusedLaunches, 0)];
         let line = metric_line(&cluster, &counts, Timestamp::from_millis(1_700_000_000_000)).unwrap();
         let expected = json!({
             "_aws": {"Timestamp": 1_700_000_000_000_i64, "CloudWatchMetrics": [{
@@ -89,7 +102,11 @@ mod tests {
         });
         assert_eq!(line, expected);
         assert_eq!(
-            metric_line(&cluster, &[(Metric::Refused, 0)], Timestamp::from_millis(0)),
+            metric_line(
+                &cluster,
+                &[(Metric::RefusedLaunches, 0)],
+                Timestamp::from_millis(0)
+            ),
             None
         );
     }
