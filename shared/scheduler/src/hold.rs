@@ -3,14 +3,15 @@
 use crate::attributes::RequiredAttribute;
 use crate::id::ContainerInstanceArn;
 use crate::report::InstanceStatus;
-use crate::resources::Shortfall;
+use crate::resources::{ShortDimension, Shortfall};
 
 /// Why the tasks of a lane were not admitted in a cycle. Reasons that no finished task can change come first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldReason {
     /// The cluster has no container instance. One may yet register.
     NoInstances,
-    /// Larger than every registered instance that the constraints allow. A larger one may yet register.
+    /// Instances match, but the task would not fit on any of them even if it were empty. A larger one may
+    /// yet register.
     NeverFits(Explanation),
     /// No instance satisfies the constraints.
     NoInstanceMatches(Explanation),
@@ -35,7 +36,8 @@ pub struct Explanation {
     pub filtered: Vec<(Filter, usize)>,
     /// How many of the others are short of each dimension. An instance counts once for each dimension.
     pub short: Vec<(Dimension, usize)>,
-    /// The instance that misses least.
+    /// The instance that misses least: with the fewest short dimensions, then with the smallest share of
+    /// what is needed missing (added up over the short dimensions), then with the smallest ARN.
     pub nearest: Option<NearestMiss>,
 }
 
@@ -76,6 +78,19 @@ pub enum Dimension {
     Ports,
 }
 
+impl Dimension {
+    /// The dimension that falls short.
+    pub const fn of(short: &ShortDimension) -> Self {
+        match short {
+            ShortDimension::Cpu { .. } => Self::Cpu,
+            ShortDimension::Memory { .. } => Self::Memory,
+            ShortDimension::Gpu { .. } => Self::Gpu,
+            ShortDimension::Eni { .. } => Self::Eni,
+            ShortDimension::Ports { .. } | ShortDimension::PortLimit { .. } => Self::Ports,
+        }
+    }
+}
+
 /// The instance that misses least, and what is missing there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NearestMiss {
@@ -83,4 +98,176 @@ pub struct NearestMiss {
     pub instance: ContainerInstanceArn,
     /// What is missing.
     pub shortfall: Shortfall,
+}
+
+impl Explanation {
+    /// How many instances passed every filter.
+    pub fn matching(&self) -> usize {
+        let removed = self
+            .filtered
+            .iter()
+            .fold(0_usize, |sum, (_, count)| sum.saturating_add(*count));
+        self.evaluated.saturating_sub(removed)
+    }
+}
+
+/// One sentence for people.
+///
+/// ```
+/// use berth_scheduler::hold::{Explanation, Filter, HoldReason};
+///
+/// let explanation =
+///     Explanation { evaluated: 2, filtered: vec![(Filter::AgentDisconnected, 2)], ..Explanation::default() };
+/// assert_eq!(
+///     HoldReason::NoInstanceMatches(explanation).to_string(),
+///     "no instance matches: 0 of 2 instances match (2 filtered: 2 with a disconnected agent)"
+/// );
+/// ```
+impl std::fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoInstances => f.write_str("the cluster has no container instance"),
+            Self::NeverFits(explanation) => {
+                write!(
+                    f,
+                    "larger than every matching instance, even an empty one: {explanation}"
+                )
+            }
+            Self::NoInstanceMatches(explanation) => write!(f, "no instance matches: {explanation}"),
+            Self::Shortfall(explanation) => write!(f, "no instance has room: {explanation}"),
+            Self::RefusedByEcs { reason } => write!(f, "refused by ECS: `{reason}`"),
+            Self::Throttled => f.write_str("ECS throttles our calls"),
+        }
+    }
+}
+
+impl std::fmt::Display for Explanation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let instances = if self.evaluated == 1 {
+            "instance"
+        } else {
+            "instances"
+        };
+        let matching = self.matching();
+        let verb = if matching == 1 { "matches" } else { "match" };
+        write!(f, "{matching} of {} {instances} {verb}", self.evaluated)?;
+        if !self.filtered.is_empty() {
+            write!(f, " ({} filtered: ", self.evaluated.saturating_sub(matching))?;
+            write_list(f, &self.filtered, |(filter, count)| format!("{count} {filter}"))?;
+            f.write_str(")")?;
+        }
+        if !self.short.is_empty() {
+            f.write_str("; short of ")?;
+            write_list(f, &self.short, |(dimension, count)| {
+                format!("{dimension} on {count}")
+            })?;
+        }
+        match &self.nearest {
+            Some(NearestMiss { instance, shortfall }) => {
+                write!(f, "; nearest {}: {shortfall}", instance.id())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_list<T>(
+    f: &mut std::fmt::Formatter<'_>,
+    items: &[T],
+    text: impl Fn(&T) -> String,
+) -> std::fmt::Result {
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            f.write_str(", ")?;
+        }
+        f.write_str(&text(item))?;
+    }
+    Ok(())
+}
+
+/// What a filter says of the instances that it removed.
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(InstanceStatus::Draining) => f.write_str("draining"),
+            Self::Status(status) => write!(f, "in status {}", status.as_str()),
+            Self::AgentDisconnected => f.write_str("with a disconnected agent"),
+            Self::ClosedThisCycle => f.write_str("refused by ECS a moment ago"),
+            Self::Zone => f.write_str("outside the zones of the subnets"),
+            Self::MissingAttribute(RequiredAttribute { name, value: None }) => {
+                write!(f, "without the attribute `{name}`")
+            }
+            Self::MissingAttribute(RequiredAttribute {
+                name,
+                value: Some(value),
+            }) => {
+                write!(f, "without the attribute `{name}` = `{value}`")
+            }
+            Self::MemberOf { expression } => write!(f, "by memberOf({expression})"),
+            Self::DistinctInstance => f.write_str("by distinctInstance"),
+        }
+    }
+}
+
+impl std::fmt::Display for Dimension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Gpu => "gpu",
+            Self::Eni => "network interfaces",
+            Self::Ports => "host ports",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantity::MemoryMib;
+    use crate::resources::{Demand, Room, fits};
+
+    #[test]
+    fn a_shortfall_reads_as_one_sentence() {
+        let demand = Demand {
+            memory: MemoryMib::new(100),
+            ..Demand::default()
+        };
+        let room = Room {
+            memory: MemoryMib::new(12),
+            ..Room::NONE
+        };
+        let arn = "arn:aws:ecs:us-east-1:123456789012:container-instance/default/40f0e62c";
+        let reason = HoldReason::Shortfall(Explanation {
+            evaluated: 12,
+            filtered: vec![
+                (Filter::Status(InstanceStatus::Draining), 3),
+                (
+                    Filter::MemberOf {
+                        expression: "attribute:stack == prod".to_owned(),
+                    },
+                    4,
+                ),
+            ],
+            short: vec![(Dimension::Memory, 5)],
+            nearest: Some(NearestMiss {
+                instance: ContainerInstanceArn::parse(arn).unwrap(),
+                shortfall: fits(&demand, &room).unwrap_err(),
+            }),
+        });
+        assert_eq!(
+            reason.to_string(),
+            "no instance has room: 5 of 12 instances match (7 filtered: 3 draining, \
+             4 by memberOf(attribute:stack == prod)); short of memory on 5; \
+             nearest 40f0e62c: memory: needs 100 MiB, 12 free"
+        );
+    }
+
+    #[test]
+    fn a_cluster_without_instances_is_named_as_such() {
+        assert_eq!(
+            HoldReason::NoInstances.to_string(),
+            "the cluster has no container instance"
+        );
+    }
 }

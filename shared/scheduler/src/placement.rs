@@ -1,16 +1,50 @@
-//! Where a task goes: filter by constraints and room, then choose by strategies, in ECS's order.
+//! Where a task goes: filter by status, zones, required attributes, constraints and room, then choose by
+//! strategies, in ECS's order.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement.html>
+//!
+//! [`reference`](mod@reference) says what the rules are, as plainly as it can. [`Placement`] chooses the same
+//! instances and gives the same reasons, and keeps what it worked out for the next decision:
+//!
+//! - which instances pass a set of rules, once for all shapes that have it; rules over attributes are judged
+//!   once per class of instances with equal attributes
+//! - the instances in the order of a chain of strategies, in blocks that know their largest free amounts, so
+//!   that blocks without room are passed over whole
+//!
+//! Nothing is worked out before it is needed, because many plans decide about one task only.
+
+mod amounts;
+mod chain;
+mod class;
+mod column;
+mod explain;
+mod filter;
+mod index;
+mod miss;
+mod occupancy;
+pub mod reference;
+mod scan;
+mod shuffle;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
+use crate::constraint::expression::{AttributeLookup, ExpressionSubject};
+use crate::hold::HoldReason;
 use crate::id::{ContainerInstanceArn, TaskGroup, TaskId};
-use crate::resources::{Room, ShortDimension, Shortfall, fits};
-use crate::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy};
+use crate::resources::{Demand, HostPorts};
+use crate::shape::{Constraint, Shape, Strategy, ZONE_ATTRIBUTE};
 use crate::snapshot::{InstanceView, Snapshot};
 
-/// The seed of the `random` strategy: the same task always draws the same numbers, so that a decision can be
-/// replayed.
+use amounts::Amounts;
+use chain::Chains;
+use column::Columns;
+use filter::Filters;
+use index::Index;
+use occupancy::{GroupId, Occupancy};
+use view::View;
+
+/// The seed of the `random` strategy: the same task always draws the same order of the instances, so that a
+/// decision can be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlacementSeed(u64);
 
@@ -25,39 +59,76 @@ impl PlacementSeed {
         let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         Self(task.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, mix))
     }
+}
 
-    /// A number for an instance (splitmix64 of both).
-    fn draw(self, ordinal: usize) -> u64 {
-        let mut z = self.0.wrapping_add((ordinal as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
+/// When an index is worth its making.
+#[derive(Clone, Copy, Debug)]
+struct IndexPolicy {
+    /// A cluster with fewer instances than this is looked at instance by instance.
+    instances_min: usize,
+    /// This many decisions are made without it; together they cost about as much as the index.
+    decisions_before: u32,
+    /// Most indexes at a time, to limit memory; decisions beyond look at each instance.
+    indexes_max: usize,
+}
+
+const INDEX_POLICY: IndexPolicy = IndexPolicy {
+    instances_min: 200,
+    decisions_before: 8,
+    indexes_max: 64,
+};
+
+/// What an index is for: a set of rules, a chain, a group when that decides the order, and ports.
+type IndexKey = (usize, usize, Option<GroupId>, HostPorts);
+
+/// The state of the index for a key.
+#[derive(Debug)]
+enum IndexSlot {
+    /// So many decisions were made without an index.
+    Without(u32),
+    /// There is one.
+    Built(Index),
+    /// None would help.
+    OfNoUse,
 }
 
 /// Working state of a series of placements on one snapshot: each sees the ones before.
 #[derive(Debug)]
 pub struct Placement<'a> {
     snapshot: &'a Snapshot,
-    closed: &'a BTreeSet<ContainerInstanceArn>,
-    rooms: Vec<Room>,
-    groups: Vec<BTreeMap<TaskGroup, u32>>,
+    policy: IndexPolicy,
+    occupancy: Occupancy<'a>,
+    filters: Filters<'a>,
+    columns: Columns,
+    chains: Chains,
+    slots: BTreeMap<IndexKey, IndexSlot>,
+    indexes: usize,
+    refused: Option<Refused>,
+}
+
+/// The newest refusal: asked again with nothing placed in between, the answer is the same.
+#[derive(Debug)]
+struct Refused {
+    rules: usize,
+    demand: Demand,
+    placements: usize,
+    reason: HoldReason,
 }
 
 impl<'a> Placement<'a> {
     /// Starts from a snapshot; instances in `closed` are no candidates.
     pub fn new(snapshot: &'a Snapshot, closed: &'a BTreeSet<ContainerInstanceArn>) -> Self {
-        let instances = snapshot.instances();
-        let groups = instances.iter().map(|instance| {
-            let mut counts = BTreeMap::new();
-            for group in instance.record.task_groups() {
-                let count: &mut u32 = counts.entry(group.clone()).or_default();
-                *count = count.saturating_add(1);
-            }
-            counts
-        });
-        let rooms = instances.iter().map(|instance| instance.record.room().clone()).collect();
-        Self { snapshot, closed, groups: groups.collect(), rooms }
+        Self {
+            snapshot,
+            policy: INDEX_POLICY,
+            occupancy: Occupancy::new(snapshot),
+            filters: Filters::new(snapshot, closed),
+            columns: Columns::default(),
+            chains: Chains::default(),
+            slots: BTreeMap::new(),
+            indexes: 0,
+            refused: None,
+        }
     }
 
     /// Places one task and takes its room.
@@ -70,156 +141,148 @@ impl<'a> Placement<'a> {
         group: &TaskGroup,
         seed: PlacementSeed,
     ) -> Result<ContainerInstanceArn, HoldReason> {
-        let mut best: Option<(Vec<u64>, usize)> = None;
-        let mut misfits = Vec::new();
-        for (ordinal, instance) in self.snapshot.instances().iter().enumerate() {
-            match self.misfit(shape, ordinal, instance) {
-                None => {
-                    let score = (self.score(shape, group, seed, ordinal, instance), ordinal);
-                    if best.as_ref().is_none_or(|best| score < *best) {
-                        best = Some(score);
-                    }
-                }
-                Some(misfit) => misfits.push((instance, misfit)),
-            }
+        let group = self.occupancy.group(group);
+        let rules = self.rules(shape, group);
+        if let Some(refused) = &self.refused
+            && refused.rules == rules
+            && refused.placements == self.occupancy.log().len()
+            && refused.demand == shape.demand
+        {
+            return Err(refused.reason.clone());
         }
-        let Some((_, ordinal)) = best else { return Err(reason(shape, &misfits)) };
-        if let (Some(room), Some(groups)) = (self.rooms.get_mut(ordinal), self.groups.get_mut(ordinal)) {
-            if let Ok(left) = room.take(&shape.demand) {
-                *room = left;
-            }
-            let count = groups.entry(group.clone()).or_default();
-            *count = count.saturating_add(1);
-        }
-        self.snapshot
-            .instances()
-            .get(ordinal)
-            .map(|instance| instance.record.arn().clone())
-            .ok_or(HoldReason::NoInstances)
-    }
-
-    fn misfit(&self, shape: &Shape, ordinal: usize, instance: &InstanceView) -> Option<Misfit> {
-        if let Some(filter) = self.filter(shape, ordinal, instance) {
-            return Some(Misfit::Filtered(filter));
-        }
-        let room = self.rooms.get(ordinal)?;
-        fits(&shape.demand, room).err().map(Misfit::Short)
-    }
-
-    fn filter(&self, shape: &Shape, ordinal: usize, instance: &InstanceView) -> Option<Filter> {
-        let record = instance.record.state();
-        if !instance.record.is_candidate() {
-            return Some(match record.agent {
-                crate::report::AgentConnection::Disconnected
-                    if record.status == crate::report::InstanceStatus::Active =>
-                {
-                    Filter::AgentDisconnected
-                }
-                _ => Filter::Status(record.status),
-            });
-        }
-        if self.closed.contains(instance.record.arn()) {
-            return Some(Filter::ClosedThisCycle);
-        }
-        if let Some(missing) = shape.required_attributes.iter().find(|it| !instance.attributes.satisfies(it)) {
-            return Some(Filter::MissingAttribute(missing.clone()));
-        }
-        shape.constraints.iter().find_map(|constraint| match constraint {
-            Constraint::MemberOf(expression) if !expression.matches(instance) => {
-                Some(Filter::MemberOf { expression: expression.to_string() })
-            }
-            Constraint::DistinctInstance => {
-                let group = shape.distinct_group.as_ref()?;
-                self.groups.get(ordinal)?.contains_key(group).then_some(Filter::DistinctInstance)
-            }
-            Constraint::MemberOf(_) => None,
-        })
-    }
-
-    fn score(
-        &self,
-        shape: &Shape,
-        group: &TaskGroup,
-        seed: PlacementSeed,
-        ordinal: usize,
-        instance: &InstanceView,
-    ) -> Vec<u64> {
-        let room = self.rooms.get(ordinal).cloned().unwrap_or(Room::NONE);
-        let random = [Strategy::Random];
-        let strategies: &[Strategy] =
-            if shape.strategies.is_empty() { &random } else { &shape.strategies };
-        let score = |strategy: &Strategy| match strategy {
-            Strategy::Random => seed.draw(ordinal),
-            Strategy::Binpack(BinpackField::Cpu) => u64::from(room.cpu.get()),
-            Strategy::Binpack(BinpackField::Memory) => u64::from(room.memory.get()),
-            Strategy::Spread(SpreadField::InstanceId) => self.count(ordinal, group),
-            Strategy::Spread(SpreadField::Attribute(name)) => {
-                let bucket = instance.attributes.get(name);
-                let same = |other: &InstanceView| other.attributes.get(name) == bucket;
-                let instances = self.snapshot.instances().iter().enumerate();
-                instances.filter(|(_, it)| same(it)).map(|(at, _)| self.count(at, group)).sum()
-            }
+        let chosen = self.choose(shape, group, rules, seed);
+        let instance = chosen.and_then(|ordinal| self.snapshot.instances().get(ordinal));
+        let (Some(ordinal), Some(instance)) = (chosen, instance) else {
+            return Err(self.refuse(&shape.demand, rules));
         };
-        strategies.iter().map(score).collect()
+        self.occupancy
+            .put(ordinal, &shape.demand, group, self.columns.all());
+        Ok(instance.record.arn().clone())
     }
 
-    fn count(&self, ordinal: usize, group: &TaskGroup) -> u64 {
-        let count = self.groups.get(ordinal).and_then(|groups| groups.get(group));
-        count.copied().map_or(0, u64::from)
+    fn rules(&mut self, shape: &Shape, group: GroupId) -> usize {
+        let distinct = shape
+            .constraints
+            .contains(&Constraint::DistinctInstance)
+            .then(|| {
+                let chosen = shape.distinct_group.as_ref();
+                chosen.map_or(group, |chosen| self.occupancy.group(chosen))
+            });
+        self.filters.id(shape, distinct, &mut self.occupancy)
     }
-}
 
-enum Misfit {
-    Filtered(Filter),
-    Short(Shortfall),
-}
-
-fn reason(shape: &Shape, misfits: &[(&InstanceView, Misfit)]) -> HoldReason {
-    if misfits.is_empty() {
-        return HoldReason::NoInstances;
-    }
-    let mut filtered: BTreeMap<Filter, usize> = BTreeMap::new();
-    let mut short: BTreeMap<Dimension, usize> = BTreeMap::new();
-    let mut nearest: Option<NearestMiss> = None;
-    let mut ever_fits = false;
-    for (instance, misfit) in misfits {
-        match misfit {
-            Misfit::Filtered(filter) => {
-                let count = filtered.entry(filter.clone()).or_default();
-                *count = count.saturating_add(1);
+    fn choose(&mut self, shape: &Shape, group: GroupId, rules: usize, seed: PlacementSeed) -> Option<usize> {
+        let chain_id = self.chains.id(shape, &mut self.columns, self.snapshot);
+        let chain = self.chains.get(chain_id)?;
+        for id in chain.columns() {
+            self.occupancy.count_by(group, id, self.columns.get(id)?);
+        }
+        let view = View {
+            occupancy: &self.occupancy,
+            columns: &self.columns,
+            rules: self.filters.get(rules)?,
+            chain,
+            group,
+            demand: Amounts::of_demand(&shape.demand),
+            ports: &shape.demand.ports,
+            seed,
+        };
+        if scan::is_shuffle(chain.steps()) {
+            return scan::first_of_shuffle(&view);
+        }
+        if view.rules.members().len() < self.policy.instances_min {
+            return scan::best(&view);
+        }
+        let key = (
+            rules,
+            chain_id,
+            chain.sorts_by_group().then_some(group),
+            shape.demand.ports.clone(),
+        );
+        let slot = self.slots.entry(key).or_insert(IndexSlot::Without(0));
+        match slot {
+            IndexSlot::OfNoUse => return scan::best(&view),
+            IndexSlot::Without(decisions) if *decisions < self.policy.decisions_before => {
+                *decisions = decisions.saturating_add(1);
+                return scan::best(&view);
             }
-            Misfit::Short(shortfall) => {
-                ever_fits = ever_fits || fits(&shape.demand, &instance.record.registered_room()).is_ok();
-                for dimension in shortfall.dimensions() {
-                    let count = short.entry(dimension_of(dimension)).or_default();
-                    *count = count.saturating_add(1);
-                }
-                if nearest.as_ref().is_none_or(|nearest| *shortfall < nearest.shortfall) {
-                    let instance = instance.record.arn().clone();
-                    nearest = Some(NearestMiss { instance, shortfall: shortfall.clone() });
-                }
+            IndexSlot::Without(_) if self.indexes >= self.policy.indexes_max => return scan::best(&view),
+            IndexSlot::Without(_) => {
+                *slot = Index::build(&view).map_or(IndexSlot::OfNoUse, IndexSlot::Built);
+                self.indexes = self.indexes.saturating_add(1);
             }
+            IndexSlot::Built(index) => index.catch_up(&view),
+        }
+        match slot {
+            IndexSlot::Built(index) => index.best(&view),
+            IndexSlot::Without(_) | IndexSlot::OfNoUse => scan::best(&view),
         }
     }
-    let explanation = Explanation {
-        evaluated: misfits.len(),
-        filtered: filtered.into_iter().collect(),
-        short: short.into_iter().collect(),
-        nearest,
-    };
-    match explanation.nearest {
-        None => HoldReason::NoInstanceMatches(explanation),
-        Some(_) if ever_fits => HoldReason::Shortfall(explanation),
-        Some(_) => HoldReason::NeverFits(explanation),
+
+    fn refuse(&mut self, demand: &Demand, rules: usize) -> HoldReason {
+        let Some(rule_set) = self.filters.get(rules) else {
+            return HoldReason::NoInstances;
+        };
+        let reason = explain::reason(&self.occupancy, rule_set, demand);
+        let placements = self.occupancy.log().len();
+        self.refused = Some(Refused {
+            rules,
+            demand: demand.clone(),
+            placements,
+            reason: reason.clone(),
+        });
+        reason
     }
 }
 
-fn dimension_of(short: &ShortDimension) -> Dimension {
-    match short {
-        ShortDimension::Cpu { .. } => Dimension::Cpu,
-        ShortDimension::Memory { .. } => Dimension::Memory,
-        ShortDimension::Gpu { .. } => Dimension::Gpu,
-        ShortDimension::Eni { .. } => Dimension::Eni,
-        ShortDimension::Ports { .. } | ShortDimension::PortLimit { .. } => Dimension::Ports,
+/// The strategies of a shape; those of RunTask when it names none.
+fn strategies_of(shape: &Shape) -> &[Strategy] {
+    if shape.strategies.is_empty() {
+        &[Strategy::Random]
+    } else {
+        &shape.strategies
     }
 }
+
+/// An instance together with the tasks that were placed on it since the snapshot.
+struct OccupiedInstance<'v, I> {
+    view: &'v InstanceView,
+    placed: I,
+}
+
+impl<'v, I: Iterator<Item = &'v TaskGroup> + Clone> ExpressionSubject for OccupiedInstance<'v, I> {
+    fn attribute(&self, name: &str) -> AttributeLookup<'_> {
+        self.view.attribute(name)
+    }
+
+    fn agent_connected(&self) -> bool {
+        self.view.agent_connected()
+    }
+
+    fn agent_version(&self) -> Option<&str> {
+        self.view.agent_version()
+    }
+
+    fn ec2_instance_id(&self) -> Option<&str> {
+        self.view.ec2_instance_id()
+    }
+
+    fn registered_at_millis(&self) -> Option<i64> {
+        self.view.registered_at_millis()
+    }
+
+    fn running_tasks_count(&self) -> u32 {
+        let placed = u32::try_from(self.placed.clone().count()).unwrap_or(u32::MAX);
+        self.view.running_tasks_count().saturating_add(placed)
+    }
+
+    fn for_each_task_group(&self, visit: &mut dyn FnMut(&str)) {
+        self.view.for_each_task_group(visit);
+        for group in self.placed.clone() {
+            visit(group.as_str());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,10 @@ pub struct HostPorts {
 
 impl HostPorts {
     /// No port of either protocol.
-    pub const NONE: Self = Self { tcp: PortSet::EMPTY, udp: PortSet::EMPTY };
+    pub const NONE: Self = Self {
+        tcp: PortSet::EMPTY,
+        udp: PortSet::EMPTY,
+    };
 
     /// How many ports there are of both protocols.
     pub fn len(&self) -> usize {
@@ -225,6 +228,11 @@ pub enum ShortDimension {
 pub struct Shortfall(Vec<ShortDimension>);
 
 impl Shortfall {
+    /// A shortfall that was recorded; `None` when no dimension is short.
+    pub fn recorded(dimensions: Vec<ShortDimension>) -> Option<Self> {
+        (!dimensions.is_empty()).then_some(Self(dimensions))
+    }
+
     /// The short dimensions, in the order CPU, memory, GPU, ENI, ports.
     pub fn dimensions(&self) -> &[ShortDimension] {
         &self.0
@@ -293,38 +301,59 @@ pub fn fits(demand: &Demand, room: &Room) -> Result<(), Shortfall> {
         return Ok(());
     }
     let short = short_dimensions(demand, room);
-    if short.is_empty() { Ok(()) } else { Err(Shortfall(short)) }
+    if short.is_empty() {
+        Ok(())
+    } else {
+        Err(Shortfall(short))
+    }
 }
 
 fn short_dimensions(demand: &Demand, room: &Room) -> Vec<ShortDimension> {
     let mut short = Vec::new();
     if demand.cpu > room.cpu {
-        short.push(ShortDimension::Cpu { needed: demand.cpu, remaining: room.cpu });
+        short.push(ShortDimension::Cpu {
+            needed: demand.cpu,
+            remaining: room.cpu,
+        });
     }
     if demand.memory > room.memory {
-        short.push(ShortDimension::Memory { needed: demand.memory, remaining: room.memory });
+        short.push(ShortDimension::Memory {
+            needed: demand.memory,
+            remaining: room.memory,
+        });
     }
     if demand.gpu > room.gpu {
-        short.push(ShortDimension::Gpu { needed: demand.gpu, remaining: room.gpu });
+        short.push(ShortDimension::Gpu {
+            needed: demand.gpu,
+            remaining: room.gpu,
+        });
     }
     if let EniRoom::Limited(free) = room.eni
         && demand.eni > free
     {
-        short.push(ShortDimension::Eni { needed: demand.eni, remaining: free });
+        short.push(ShortDimension::Eni {
+            needed: demand.eni,
+            remaining: free,
+        });
     }
-    if !demand.ports.is_empty() {
-        let taken = HostPorts {
-            tcp: demand.ports.tcp.intersection(&room.ports_taken.tcp),
-            udp: demand.ports.udp.intersection(&room.ports_taken.udp),
-        };
-        let left = HOST_PORTS_MAX.saturating_sub(room.ports_taken.len());
-        if !taken.is_empty() {
-            short.push(ShortDimension::Ports { taken });
-        } else if demand.ports.len() > left {
-            short.push(ShortDimension::PortLimit { needed: demand.ports.len(), remaining: left });
-        }
-    }
+    short.extend(ports_short(&demand.ports, &room.ports_taken));
     short
+}
+
+/// Whether these host ports can still be reserved: the part of [`fits`] that is about ports.
+pub fn ports_short(needed: &HostPorts, ports_taken: &HostPorts) -> Option<ShortDimension> {
+    if needed.is_empty() {
+        return None;
+    }
+    let taken = HostPorts {
+        tcp: needed.tcp.intersection(&ports_taken.tcp),
+        udp: needed.udp.intersection(&ports_taken.udp),
+    };
+    if !taken.is_empty() {
+        return Some(ShortDimension::Ports { taken });
+    }
+    let remaining = HOST_PORTS_MAX.saturating_sub(ports_taken.len());
+    (needed.len() > remaining).then_some(ShortDimension::PortLimit { needed: needed.len(), remaining })
 }
 
 #[cfg(test)]
@@ -337,7 +366,10 @@ mod tests {
             memory: MemoryMib::new(512),
             gpu: GpuCount::new(1),
             eni: EniRoom::Limited(EniCount::new(1)),
-            ports_taken: HostPorts { tcp: [22, 8080].into_iter().collect(), udp: PortSet::EMPTY },
+            ports_taken: HostPorts {
+                tcp: [22, 8080].into_iter().collect(),
+                udp: PortSet::EMPTY,
+            },
         }
     }
 
@@ -348,10 +380,16 @@ mod tests {
             memory: MemoryMib::new(512),
             gpu: GpuCount::new(1),
             eni: EniCount::new(1),
-            ports: HostPorts { tcp: [80].into_iter().collect(), udp: [8080].into_iter().collect() },
+            ports: HostPorts {
+                tcp: [80].into_iter().collect(),
+                udp: [8080].into_iter().collect(),
+            },
         };
         let left = room().take(&demand).unwrap();
-        assert_eq!((left.cpu, left.memory, left.gpu), (CpuUnits::ZERO, MemoryMib::ZERO, GpuCount::ZERO));
+        assert_eq!(
+            (left.cpu, left.memory, left.gpu),
+            (CpuUnits::ZERO, MemoryMib::ZERO, GpuCount::ZERO)
+        );
         assert!(left.ports_taken.tcp.contains(80) && left.ports_taken.udp.contains(8080));
         assert!(left.take(&demand).is_err());
     }
@@ -363,7 +401,10 @@ mod tests {
             memory: MemoryMib::new(513),
             gpu: GpuCount::new(2),
             eni: EniCount::new(2),
-            ports: HostPorts { tcp: [8080, 9000].into_iter().collect(), udp: PortSet::EMPTY },
+            ports: HostPorts {
+                tcp: [8080, 9000].into_iter().collect(),
+                udp: PortSet::EMPTY,
+            },
         };
         assert_eq!(
             fits(&demand, &room()).unwrap_err().to_string(),
@@ -376,18 +417,45 @@ mod tests {
     fn an_instance_reserves_no_more_than_a_hundred_host_ports() {
         let mut room = room();
         room.ports_taken.tcp = (1000..1099).collect();
-        let one = Demand { ports: HostPorts { tcp: [80].into_iter().collect(), udp: PortSet::EMPTY }, ..Demand::default() };
+        let one = Demand {
+            ports: HostPorts {
+                tcp: [80].into_iter().collect(),
+                udp: PortSet::EMPTY,
+            },
+            ..Demand::default()
+        };
         let room = room.take(&one).unwrap();
-        let next = Demand { ports: HostPorts { tcp: [81].into_iter().collect(), udp: PortSet::EMPTY }, ..Demand::default() };
+        let next = Demand {
+            ports: HostPorts {
+                tcp: [81].into_iter().collect(),
+                udp: PortSet::EMPTY,
+            },
+            ..Demand::default()
+        };
         assert_eq!(
             fits(&next, &room).unwrap_err().dimensions(),
-            [ShortDimension::PortLimit { needed: 1, remaining: 0 }]
+            [ShortDimension::PortLimit {
+                needed: 1,
+                remaining: 0
+            }]
         );
     }
 
     #[test]
     fn an_unknown_interface_limit_refuses_nothing() {
-        let room = Room { eni: EniRoom::Unknown, ..room() };
-        assert!(fits(&Demand { eni: EniCount::new(1), ..Demand::default() }, &room).is_ok());
+        let room = Room {
+            eni: EniRoom::Unknown,
+            ..room()
+        };
+        assert!(
+            fits(
+                &Demand {
+                    eni: EniCount::new(1),
+                    ..Demand::default()
+                },
+                &room
+            )
+            .is_ok()
+        );
     }
 }

@@ -6,6 +6,10 @@ use crate::constraint::expression::Expression;
 use crate::id::TaskGroup;
 use crate::resources::Demand;
 
+/// The attribute that holds an instance's availability zone.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>
+pub const ZONE_ATTRIBUTE: &str = "ecs.availability-zone";
+
 /// Everything about a task that placement looks at, its group's spread aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -26,7 +30,7 @@ pub struct Shape {
 
 /// A placement constraint.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Constraint {
     /// Each running task of the group is on an instance of its own.
     DistinctInstance,
@@ -62,4 +66,81 @@ pub enum SpreadField {
     InstanceId,
     /// Instances with the same value of this attribute are a bucket.
     Attribute(String),
+}
+
+/// ECS's named placement templates: shorthands for constraints and strategies.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/create-service-console-v2.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PlacementTemplate {
+    /// Spread across availability zones, then across the instances of a zone.
+    AzBalancedSpread,
+    /// Spread across availability zones, then pack by memory within a zone.
+    AzBalancedBinpack,
+    /// Pack by memory.
+    Binpack,
+    /// At most one task of the group on an instance.
+    OneTaskPerHost,
+}
+
+impl PlacementTemplate {
+    /// Every template.
+    pub const ALL: [Self; 4] = [
+        Self::AzBalancedSpread,
+        Self::AzBalancedBinpack,
+        Self::Binpack,
+        Self::OneTaskPerHost,
+    ];
+
+    /// The template's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AzBalancedSpread => "az-balanced-spread",
+            Self::AzBalancedBinpack => "az-balanced-binpack",
+            Self::Binpack => "binpack",
+            Self::OneTaskPerHost => "one-task-per-host",
+        }
+    }
+
+    /// Reads a template's name; `None` when there is no such template.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|template| template.as_str() == name)
+    }
+
+    /// The constraints it stands for.
+    pub fn constraints(self) -> Vec<Constraint> {
+        match self {
+            Self::OneTaskPerHost => vec![Constraint::DistinctInstance],
+            Self::AzBalancedSpread | Self::AzBalancedBinpack | Self::Binpack => Vec::new(),
+        }
+    }
+
+    /// The strategies it stands for.
+    pub fn strategies(self) -> Vec<Strategy> {
+        let zones = || Strategy::Spread(SpreadField::Attribute(ZONE_ATTRIBUTE.to_owned()));
+        match self {
+            Self::AzBalancedSpread => vec![zones(), Strategy::Spread(SpreadField::InstanceId)],
+            Self::AzBalancedBinpack => vec![zones(), Strategy::Binpack(BinpackField::Memory)],
+            Self::Binpack => vec![Strategy::Binpack(BinpackField::Memory)],
+            Self::OneTaskPerHost => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_found_by_its_name() {
+        for template in PlacementTemplate::ALL {
+            assert_eq!(PlacementTemplate::parse(template.as_str()), Some(template));
+        }
+        assert_eq!(PlacementTemplate::parse("AZ"), None);
+    }
+
+    #[test]
+    fn one_task_per_host_is_a_constraint_and_the_others_are_strategies() {
+        let kinds = PlacementTemplate::ALL.map(|it| (it.constraints().len(), it.strategies().len()));
+        assert_eq!(kinds, [(0, 2), (0, 2), (0, 1), (1, 0)]);
+    }
 }

@@ -17,7 +17,11 @@ impl Priority {
 
     /// A priority; `None` above [`Priority::MAX`].
     pub const fn new(priority: u16) -> Option<Self> {
-        if priority <= Self::MAX { Some(Self(priority)) } else { None }
+        if priority <= Self::MAX {
+            Some(Self(priority))
+        } else {
+            None
+        }
     }
 
     /// The bare number.
@@ -101,9 +105,19 @@ mod tests {
     #[test]
     fn higher_priority_goes_first_then_the_earlier_one_then_the_lower_copy() {
         let rank = |priority, millis, id: &str| {
-            Rank::new(Priority::new(priority).unwrap(), Timestamp::from_millis(millis), &TaskId::parse(id).unwrap())
+            Rank::new(
+                Priority::new(priority).unwrap(),
+                Timestamp::from_millis(millis),
+                &TaskId::parse(id).unwrap(),
+            )
         };
-        let mut ranks = vec![rank(1, 5, "d/10"), rank(1, 5, "d/2"), rank(1, 5, "d"), rank(0, 1, "a"), rank(9, 9, "z")];
+        let mut ranks = [
+            rank(1, 5, "d/10"),
+            rank(1, 5, "d/2"),
+            rank(1, 5, "d"),
+            rank(0, 1, "a"),
+            rank(9, 9, "z"),
+        ];
         ranks.sort();
         let order: Vec<String> = ranks.iter().map(|rank| rank.task().to_string()).collect();
         assert_eq!(order, ["z", "d", "d/2", "d/10", "a"]);

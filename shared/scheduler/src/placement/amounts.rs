@@ -1,0 +1,114 @@
+//! The countable part of a demand or a room as four numbers side by side, for the loops that look at
+//! thousands of instances.
+
+use crate::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
+use crate::resources::{Demand, EniRoom, HostPorts, Resources, Room};
+
+/// Stands for a limit that is not known, and never refuses.
+const ENI_UNKNOWN: u32 = u32::MAX;
+
+/// CPU units, MiB, GPUs and ENIs, each needed or free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Amounts {
+    pub(super) cpu: u32,
+    pub(super) memory: u32,
+    pub(super) gpu: u32,
+    pub(super) eni: u32,
+}
+
+impl Amounts {
+    pub(super) fn of_demand(demand: &Demand) -> Self {
+        Self {
+            cpu: demand.cpu.get(),
+            memory: demand.memory.get(),
+            gpu: demand.gpu.get(),
+            eni: demand.eni.get(),
+        }
+    }
+
+    pub(super) fn of_room(room: &Room) -> Self {
+        Self {
+            cpu: room.cpu.get(),
+            memory: room.memory.get(),
+            gpu: room.gpu.get(),
+            eni: match room.eni {
+                EniRoom::Limited(free) => free.get(),
+                EniRoom::Unknown => ENI_UNKNOWN,
+            },
+        }
+    }
+
+    /// All that an instance has.
+    pub(super) fn registered(registered: &Resources, eni_limit: Option<EniCount>) -> Self {
+        Self {
+            cpu: registered.cpu.get(),
+            memory: registered.memory.get(),
+            gpu: registered.gpu.get(),
+            eni: eni_limit.map_or(ENI_UNKNOWN, EniCount::get),
+        }
+    }
+
+    /// These amounts as a room again, with these ports taken.
+    pub(super) fn to_room(self, ports_taken: HostPorts) -> Room {
+        Room {
+            cpu: CpuUnits::new(self.cpu),
+            memory: MemoryMib::new(self.memory),
+            gpu: GpuCount::new(self.gpu),
+            eni: match self.eni {
+                ENI_UNKNOWN => EniRoom::Unknown,
+                free => EniRoom::Limited(EniCount::new(free)),
+            },
+            ports_taken,
+        }
+    }
+
+    pub(super) fn each(self) -> [u32; 4] {
+        [self.cpu, self.memory, self.gpu, self.eni]
+    }
+
+    /// Whether `demand` fits in these free amounts; what [`crate::resources::fits`] says of all but ports.
+    pub(super) fn cover(self, demand: Self) -> bool {
+        (self.cpu >= demand.cpu)
+            & (self.memory >= demand.memory)
+            & (self.gpu >= demand.gpu)
+            & (self.eni >= demand.eni)
+    }
+
+    /// What of this demand is missing in `room`.
+    pub(super) fn missing(self, room: Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_sub(room.cpu),
+            memory: self.memory.saturating_sub(room.memory),
+            gpu: self.gpu.saturating_sub(room.gpu),
+            eni: self.eni.saturating_sub(room.eni),
+        }
+    }
+
+    /// What is left of these free amounts after taking `demand`.
+    pub(super) fn left_after(self, demand: Self) -> Self {
+        let eni = if self.eni == ENI_UNKNOWN {
+            ENI_UNKNOWN
+        } else {
+            self.eni.saturating_sub(demand.eni)
+        };
+        Self {
+            eni,
+            ..self.missing(demand)
+        }
+    }
+
+    /// The larger of each.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            memory: self.memory.max(other.memory),
+            gpu: self.gpu.max(other.gpu),
+            eni: self.eni.max(other.eni),
+        }
+    }
+
+    /// Whether one of these amounts is as large as in `max`.
+    pub(super) fn touches(self, max: Self) -> bool {
+        (self.cpu == max.cpu) | (self.memory == max.memory) | (self.gpu == max.gpu) | (self.eni == max.eni)
+    }
+}

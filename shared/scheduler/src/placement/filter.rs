@@ -1,0 +1,391 @@
+//! Which instances a shape may use, room aside: worked out once per set of rules, kept up to date after.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use super::class::Classes;
+use super::occupancy::{GroupId, Occupancy};
+use super::{OccupiedInstance, ZONE_ATTRIBUTE};
+use crate::attributes::RequiredAttribute;
+use crate::constraint::expression::{Dependencies, Expression};
+use crate::hold::Filter;
+use crate::id::ContainerInstanceArn;
+use crate::report::{AgentConnection, InstanceStatus};
+use crate::shape::{Constraint, Shape};
+use crate::snapshot::Snapshot;
+
+/// The first filter that removes an instance: its number in the order of the filters, 0 when none does.
+type Verdict = u16;
+
+const PASSES: Verdict = 0;
+
+/// The filters that are the same for every shape. Those of a set of rules are numbered after them.
+const COMMON: [Filter; 8] = [
+    Filter::Status(InstanceStatus::Registering),
+    Filter::Status(InstanceStatus::RegistrationFailed),
+    Filter::Status(InstanceStatus::Active),
+    Filter::Status(InstanceStatus::Draining),
+    Filter::Status(InstanceStatus::Deregistering),
+    Filter::Status(InstanceStatus::Inactive),
+    Filter::AgentDisconnected,
+    Filter::ClosedThisCycle,
+];
+
+fn number(position: usize) -> Verdict {
+    Verdict::try_from(position.saturating_add(1)).unwrap_or(Verdict::MAX)
+}
+
+/// All sets of rules that were asked for.
+#[derive(Debug)]
+pub(super) struct Filters<'a> {
+    snapshot: &'a Snapshot,
+    closed: &'a BTreeSet<ContainerInstanceArn>,
+    common: Vec<Verdict>,
+    classes: Option<Classes<'a>>,
+    rules: Vec<RuleSet>,
+    /// Positions of `rules`, in the order of the rules.
+    sorted: Vec<usize>,
+    last: usize,
+}
+
+impl<'a> Filters<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, closed: &'a BTreeSet<ContainerInstanceArn>) -> Self {
+        let (classes, rules, sorted) = (None, Vec::new(), Vec::new());
+        Self {
+            snapshot,
+            closed,
+            common: Vec::new(),
+            classes,
+            rules,
+            sorted,
+            last: 0,
+        }
+    }
+
+    /// The position of the rules of a shape, brought up to date with the placements made.
+    pub(super) fn id(
+        &mut self,
+        shape: &Shape,
+        distinct: Option<GroupId>,
+        occupancy: &mut Occupancy,
+    ) -> usize {
+        let known = self
+            .rules
+            .get(self.last)
+            .filter(|rules| rules.compare(shape, distinct).is_eq());
+        if known.is_none() {
+            let found = self.sorted.binary_search_by(|position| {
+                let rules = self.rules.get(*position);
+                rules.map_or(Ordering::Less, |rules| rules.compare(shape, distinct))
+            });
+            self.last = match found {
+                Ok(place) => self.sorted.get(place).copied().unwrap_or(0),
+                Err(place) => {
+                    let rules = self.build(shape, distinct, occupancy);
+                    self.sorted.insert(place, self.rules.len());
+                    self.rules.push(rules);
+                    self.rules.len().saturating_sub(1)
+                }
+            };
+        }
+        if let Some(rules) = self.rules.get_mut(self.last) {
+            rules.catch_up(occupancy);
+        }
+        self.last
+    }
+
+    pub(super) fn get(&self, id: usize) -> Option<&RuleSet> {
+        self.rules.get(id)
+    }
+
+    fn build(&mut self, shape: &Shape, distinct: Option<GroupId>, occupancy: &mut Occupancy) -> RuleSet {
+        if self.common.is_empty() {
+            self.common = common_verdicts(self.snapshot, self.closed);
+        }
+        let taken = distinct.map(|group| {
+            let mut taken = vec![false; occupancy.len()];
+            for ordinal in occupancy.tasks_of(group) {
+                if let Some(taken) = taken.get_mut(*ordinal) {
+                    *taken = true;
+                }
+            }
+            (group, taken)
+        });
+        let mut rules = RuleSet::new(shape, taken);
+        if rules.needs_classes() {
+            let classes = self.classes.get_or_insert_with(|| Classes::new(self.snapshot));
+            rules.judge_classes(classes);
+            let each = self.common.iter().enumerate();
+            let verdict = |(ordinal, common): (usize, &Verdict)| match *common {
+                PASSES => rules
+                    .class_verdicts
+                    .get(classes.class_of(ordinal))
+                    .copied()
+                    .unwrap_or(PASSES),
+                removed => removed,
+            };
+            rules.fixed = each.map(verdict).collect();
+        } else {
+            rules.fixed.clone_from(&self.common);
+        }
+        rules.judge_all(occupancy);
+        rules
+    }
+}
+
+fn common_verdicts(snapshot: &Snapshot, closed: &BTreeSet<ContainerInstanceArn>) -> Vec<Verdict> {
+    let verdict = |status: InstanceStatus, agent, is_closed: bool| {
+        let filter = match (status, agent) {
+            (InstanceStatus::Active, AgentConnection::Connected) if is_closed => Filter::ClosedThisCycle,
+            (InstanceStatus::Active, AgentConnection::Connected) => return PASSES,
+            (InstanceStatus::Active, AgentConnection::Disconnected) => Filter::AgentDisconnected,
+            (status, _) => Filter::Status(status),
+        };
+        COMMON.iter().position(|it| *it == filter).map_or(PASSES, number)
+    };
+    let instances = snapshot.instances().iter();
+    let verdicts = instances.map(|instance| {
+        let state = instance.record.state();
+        let is_closed = !closed.is_empty() && closed.contains(&state.instance);
+        verdict(state.status, state.agent, is_closed)
+    });
+    verdicts.collect()
+}
+
+/// The rules that shapes share, and what they say of every instance.
+#[derive(Debug)]
+pub(super) struct RuleSet {
+    zones: Vec<String>,
+    required: Vec<RequiredAttribute>,
+    expressions: Vec<Expression>,
+    /// The group of `distinctInstance`, and whether each instance has one of its tasks.
+    distinct: Option<(GroupId, Vec<bool>)>,
+    /// The filters of these rules, numbered after [`COMMON`].
+    filters: Vec<Filter>,
+    class_verdicts: Vec<Verdict>,
+    /// Verdicts of everything that attributes and the instance's state decide.
+    fixed: Vec<Verdict>,
+    verdicts: Vec<Verdict>,
+    members: Vec<usize>,
+    removed: Vec<usize>,
+    /// How many placements are taken into account.
+    seen: usize,
+}
+
+impl RuleSet {
+    fn new(shape: &Shape, distinct: Option<(GroupId, Vec<bool>)>) -> Self {
+        let expressions: Vec<Expression> = expressions(shape).cloned().collect();
+        let mut filters = vec![Filter::Zone];
+        filters.extend(
+            shape
+                .required_attributes
+                .iter()
+                .cloned()
+                .map(Filter::MissingAttribute),
+        );
+        let text = |expression: &Expression| Filter::MemberOf {
+            expression: expression.to_string(),
+        };
+        filters.extend(expressions.iter().map(text));
+        filters.push(Filter::DistinctInstance);
+        Self {
+            zones: shape.zones.clone(),
+            required: shape.required_attributes.clone(),
+            expressions,
+            distinct,
+            removed: vec![0; COMMON.len().saturating_add(filters.len()).saturating_add(1)],
+            filters,
+            class_verdicts: Vec::new(),
+            fixed: Vec::new(),
+            verdicts: Vec::new(),
+            members: Vec::new(),
+            seen: 0,
+        }
+    }
+
+    fn compare(&self, shape: &Shape, distinct: Option<GroupId>) -> Ordering {
+        let own = self.distinct.as_ref().map(|(group, _)| *group);
+        let by_attributes = || self.required.cmp(&shape.required_attributes);
+        let by_expressions = || self.expressions.iter().cmp(expressions(shape));
+        self.zones
+            .cmp(&shape.zones)
+            .then_with(by_attributes)
+            .then_with(by_expressions)
+            .then(own.cmp(&distinct))
+    }
+
+    fn needs_classes(&self) -> bool {
+        let by_attributes = |it: &Expression| it.depends_on() == Dependencies::AttributesOnly;
+        !self.zones.is_empty() || !self.required.is_empty() || self.expressions.iter().any(by_attributes)
+    }
+
+    fn is_changed_by_placements(&self) -> bool {
+        let by_tasks = |it: &Expression| it.depends_on() == Dependencies::RunningTasks;
+        self.distinct.is_some() || self.expressions.iter().any(by_tasks)
+    }
+
+    fn zone_number(&self) -> Verdict {
+        number(COMMON.len())
+    }
+
+    fn required_number(&self, position: usize) -> Verdict {
+        self.zone_number().saturating_add(number(position))
+    }
+
+    fn expression_number(&self, position: usize) -> Verdict {
+        self.required_number(self.required.len().saturating_add(position))
+    }
+
+    fn distinct_number(&self) -> Verdict {
+        self.expression_number(self.expressions.len())
+    }
+
+    /// Everything that depends on attributes alone, once per class.
+    fn judge_classes(&mut self, classes: &mut Classes<'_>) {
+        let verdict = |attributes: &crate::attributes::AttributeSet| {
+            let zone = attributes.value(ZONE_ATTRIBUTE);
+            if !self.zones.is_empty() && zone.is_some_and(|zone| !self.zones.iter().any(|it| it == zone)) {
+                return self.zone_number();
+            }
+            let missing = self
+                .required
+                .iter()
+                .position(|required| !attributes.satisfies(required));
+            missing.map_or(PASSES, |position| self.required_number(position))
+        };
+        let mut verdicts: Vec<Verdict> = classes
+            .examples()
+            .iter()
+            .map(|view| verdict(&view.attributes))
+            .collect();
+        for (position, expression) in self.expressions.iter().enumerate() {
+            if expression.depends_on() != Dependencies::AttributesOnly {
+                continue;
+            }
+            for (verdict, holds) in verdicts.iter_mut().zip(classes.verdicts(expression)) {
+                if *verdict == PASSES && !holds {
+                    *verdict = self.expression_number(position);
+                }
+            }
+        }
+        self.class_verdicts = verdicts;
+    }
+
+    fn judge_all(&mut self, occupancy: &Occupancy) {
+        self.verdicts = (0..occupancy.len())
+            .map(|ordinal| self.judge(ordinal, occupancy))
+            .collect();
+        for (ordinal, verdict) in self.verdicts.iter().enumerate() {
+            if *verdict == PASSES {
+                self.members.push(ordinal);
+            } else if let Some(removed) = self.removed.get_mut(usize::from(*verdict)) {
+                *removed = removed.saturating_add(1);
+            }
+        }
+        self.seen = occupancy.log().len();
+    }
+
+    /// The verdict on one instance, as it is now.
+    fn judge(&self, ordinal: usize, occupancy: &Occupancy) -> Verdict {
+        let fixed = self.fixed.get(ordinal).copied().unwrap_or(PASSES);
+        if fixed != PASSES && fixed <= self.expression_number(0) {
+            return fixed;
+        }
+        let Some(view) = occupancy.view(ordinal) else {
+            return fixed;
+        };
+        for (position, expression) in self.expressions.iter().enumerate() {
+            let verdict = self.expression_number(position);
+            if fixed == verdict {
+                return fixed;
+            }
+            let holds = match expression.depends_on() {
+                Dependencies::AttributesOnly => true,
+                Dependencies::InstanceIdentity => expression.matches(view),
+                Dependencies::RunningTasks => expression.matches(&OccupiedInstance {
+                    view,
+                    placed: occupancy.placed_on(ordinal),
+                }),
+            };
+            if !holds {
+                return verdict;
+            }
+        }
+        let taken = self.distinct.as_ref().and_then(|(_, taken)| taken.get(ordinal));
+        if taken == Some(&true) {
+            self.distinct_number()
+        } else {
+            PASSES
+        }
+    }
+
+    /// Takes the placements since the last time into account.
+    fn catch_up(&mut self, occupancy: &Occupancy) {
+        let log = occupancy.log();
+        let since = log.get(self.seen..).unwrap_or(&[]);
+        self.seen = log.len();
+        if !self.is_changed_by_placements() {
+            return;
+        }
+        for placed in since {
+            if let Some((group, taken)) = &mut self.distinct
+                && *group == placed.group
+                && let Some(taken) = taken.get_mut(placed.ordinal)
+            {
+                *taken = true;
+            }
+            let verdict = self.judge(placed.ordinal, occupancy);
+            self.set(placed.ordinal, verdict);
+        }
+    }
+
+    fn set(&mut self, ordinal: usize, verdict: Verdict) {
+        let Some(known) = self.verdicts.get_mut(ordinal) else {
+            return;
+        };
+        let before = std::mem::replace(known, verdict);
+        if before == verdict {
+            return;
+        }
+        match (before == PASSES, self.members.binary_search(&ordinal)) {
+            (true, Ok(place)) => drop(self.members.remove(place)),
+            (false, Err(place)) if verdict == PASSES => self.members.insert(place, ordinal),
+            (true, Err(_)) | (false, _) => {}
+        }
+        if let Some(removed) = self.removed.get_mut(usize::from(before)) {
+            *removed = removed.saturating_sub(1);
+        }
+        if let Some(removed) = self.removed.get_mut(usize::from(verdict)) {
+            *removed = removed.saturating_add(1);
+        }
+    }
+
+    /// Whether an instance passes every filter.
+    pub(super) fn passes(&self, ordinal: usize) -> bool {
+        self.verdicts.get(ordinal) == Some(&PASSES)
+    }
+
+    /// The instances that pass every filter, in rising order.
+    pub(super) fn members(&self) -> &[usize] {
+        &self.members
+    }
+
+    /// How many instances each filter removed, in the order of the filters.
+    pub(super) fn filtered(&self) -> Vec<(Filter, usize)> {
+        let filters = COMMON.iter().chain(&self.filters);
+        let counted = filters
+            .zip(self.removed.iter().skip(1))
+            .filter(|(_, count)| **count > 0);
+        counted.map(|(filter, count)| (filter.clone(), *count)).collect()
+    }
+}
+
+fn expressions(shape: &Shape) -> impl Iterator<Item = &Expression> {
+    shape
+        .constraints
+        .iter()
+        .filter_map(|constraint| match constraint {
+            Constraint::MemberOf(expression) => Some(expression),
+            Constraint::DistinctInstance => None,
+        })
+}
