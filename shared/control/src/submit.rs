@@ -111,7 +111,7 @@ fn task_record(submission: &Submission, resolved: &Resolved, copy: u8, submitted
         task_definition: resolved.definition.arn.clone(),
         demand: resolved.demand.clone(),
         request: Arc::clone(&submission.request),
-        content: submission.content_hash.clone(),
+        content: submission.content_hash,
         progress: TaskProgress::accepted(),
         revision: Revision::new(1),
     }

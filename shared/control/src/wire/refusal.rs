@@ -80,8 +80,8 @@ impl Refusal {
             if message.len() <= MESSAGE_BYTES_MAX || cut.is_empty() {
                 return message;
             }
-            // The envelope is small, and no character takes more bytes in the message than the whole message
-            // takes over its own body's share: halving ends after a few rounds.
+            // Escapes make the message larger than the body, by how much depends on its characters: a few
+            // rounds of halving find a length that fits.
             kept = (cut.len() / 2).min(MESSAGE_BYTES_MAX);
         }
     }

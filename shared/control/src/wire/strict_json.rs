@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::suggestion::shown;
+use super::suggestion::{escaped, shown};
 
 pub(crate) mod field;
 mod text;
@@ -14,6 +14,18 @@ mod text;
 /// How deep lists and objects may be nested in one another. The deepest message that means something to
 /// Berth has six levels; this bounds the reader's use of the stack.
 const DEPTH_MAX: usize = 32;
+
+/// How other languages write values; naming them helps more than their first character.
+const FOREIGN_WORDS: [&str; 8] = [
+    "True",
+    "False",
+    "None",
+    "NULL",
+    "NaN",
+    "nan",
+    "Infinity",
+    "undefined",
+];
 
 /// A value and where it begins.
 pub(crate) struct Node<'b> {
@@ -103,7 +115,7 @@ pub(crate) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
         None => Ok(node),
         Some(found) => Err(reader.unexpected(&format!(
             "`{}` after the end of the JSON value",
-            shown(&found.to_string())
+            escaped(&found.to_string())
         ))),
     }
 }
@@ -169,18 +181,19 @@ impl<'b> Reader<'b> {
             None => "the text ends".to_owned(),
             Some('\'') => "found `'`; JSON takes double quotes only".to_owned(),
             Some('/' | '#') => "found a comment, which JSON does not have".to_owned(),
-            Some(_) => format!("found `{}`", shown(self.word())),
+            Some(_) if FOREIGN_WORDS.contains(&self.word()) => format!("found `{}`", self.word()),
+            // Never more than one character: behind a forgotten quote, the rest may be of a secret.
+            Some(character) => format!("found `{}`", escaped(&character.to_string())),
         };
         SyntaxError::new(self.at, format!("not JSON: expected {expected}, but {found}"))
     }
 
-    /// The word that begins here, or the one character when it is no letter.
+    /// The word that begins here; empty when what begins here is none.
     fn word(&self) -> &'b str {
         let rest = self.rest();
         let length = rest
             .find(|c: char| !c.is_alphanumeric() && c != '_')
             .unwrap_or(rest.len());
-        let length = length.max(rest.chars().next().map_or(0, char::len_utf8));
         rest.get(..length).unwrap_or(rest)
     }
 

@@ -124,6 +124,13 @@ fn no_reason_repeats_what_may_be_a_secret() {
             "{reason}"
         );
     }
+    let unquoted =
+        r#"{"overrides": {"containerOverrides": [{"environment": [{"name": "P", "value": "x"31337}]}]}}"#;
+    let reason = decode(unquoted).unwrap_err().reason;
+    assert!(
+        !reason.contains("31337") && reason.contains("found `3`"),
+        "{reason}"
+    );
 }
 
 #[test]

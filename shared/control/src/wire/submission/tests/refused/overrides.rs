@@ -48,167 +48,173 @@ fn overrides_that_could_give_a_submitter_more_rights_are_refused_by_default() {
     ]);
 }
 
+/// Overrides of the task.
+const TASK_LEVEL: &[Case] = &[
+    (r#""overrides": []"#, "overrides", "is a list: give an object"),
+    (r#""overrides": null"#, "overrides", "is null"),
+    (
+        r#""overrides": {"cpu": 256}"#,
+        "overrides.cpu",
+        "`256` is a number: give a text",
+    ),
+    (
+        r#""overrides": {"cpu": "lots"}"#,
+        "overrides.cpu",
+        "`lots` is not an amount: give CPU units",
+    ),
+    (
+        r#""overrides": {"cpu": "-1"}"#,
+        "overrides.cpu",
+        "is not an amount",
+    ),
+    (
+        r#""overrides": {"cpu": "1 GB"}"#,
+        "overrides.cpu",
+        "is not an amount",
+    ),
+    (
+        r#""overrides": {"memory": "1 vCPU"}"#,
+        "overrides.memory",
+        "is not an amount: give MiB",
+    ),
+    (
+        r#""overrides": {"memory": "99999999999999"}"#,
+        "overrides.memory",
+        "is not an amount",
+    ),
+    (
+        r#""overrides": {"Memory": "512"}"#,
+        "overrides.Memory",
+        "did you mean `memory`?",
+    ),
+    (
+        r#""overrides": {"containerOverride": []}"#,
+        "overrides.containerOverride",
+        "did you mean `containerOverrides`?",
+    ),
+    (
+        r#""overrides": {"environment": []}"#,
+        "overrides.environment",
+        "unknown field",
+    ),
+    (
+        r#""overrides": {"containerOverrides": {}}"#,
+        "overrides.containerOverrides",
+        "give a list",
+    ),
+];
+
+/// Overrides of a container; the field is relative to it.
+const CONTAINER_LEVEL: &[Case] = &[
+    ("\"app\"", "", "is a text: give an object"),
+    ("{}", ".name", "missing: give the name of a container"),
+    (r#"{"cpu": 1}"#, ".name", "missing"),
+    (r#"{"name": ""}"#, ".name", "is empty"),
+    (r#"{"name": 7}"#, ".name", "is a number"),
+    (r#"{"name": "a\u0000b"}"#, ".name", "control character"),
+    (
+        r#"{"name": "app", "comand": ["x"]}"#,
+        ".comand",
+        "did you mean `command`?",
+    ),
+    (r#"{"name": "app", "image": "x"}"#, ".image", "unknown field"),
+    (
+        r#"{"name": "app", "privileged": true}"#,
+        ".privileged",
+        "unknown field",
+    ),
+    (r#"{"name": "app", "cpu": -1}"#, ".cpu", "out of range"),
+    (r#"{"name": "app", "cpu": "256"}"#, ".cpu", "is a text"),
+    (r#"{"name": "app", "cpu": 4294967296}"#, ".cpu", "out of range"),
+    (r#"{"name": "app", "memory": 0}"#, ".memory", "out of range"),
+    (r#"{"name": "app", "memory": 0.5}"#, ".memory", "whole number"),
+    (
+        r#"{"name": "app", "memoryReservation": 0}"#,
+        ".memoryReservation",
+        "out of range",
+    ),
+    (
+        r#"{"name": "app", "environment": {"A": "b"}}"#,
+        ".environment",
+        "is an object",
+    ),
+    (
+        r#"{"name": "app", "environment": ["A=b"]}"#,
+        ".environment[0]",
+        "is a text",
+    ),
+    (
+        r#"{"name": "app", "environment": [{"value": "b"}]}"#,
+        ".environment[0].name",
+        "missing",
+    ),
+    (
+        r#"{"name": "app", "environment": [{"name": "A"}]}"#,
+        ".environment[0].value",
+        "missing",
+    ),
+    (
+        r#"{"name": "app", "environment": [{"name": "A=", "value": ""}]}"#,
+        ".environment[0].name",
+        "equals sign",
+    ),
+    (
+        r#"{"name": "app", "environment": [{"name": "", "value": ""}]}"#,
+        ".environment[0].name",
+        "is empty",
+    ),
+    (
+        r#"{"name": "app", "environment": [{"name": "A", "value": 5}]}"#,
+        ".environment[0].value",
+        "is a number",
+    ),
+    (
+        r#"{"name": "app", "environment": [{"Name": "A"}]}"#,
+        ".environment[0].Name",
+        "did you mean `name`?",
+    ),
+    (
+        r#"{"name": "app", "resourceRequirements": [{"type": "GPU"}]}"#,
+        ".resourceRequirements[0].value",
+        "missing",
+    ),
+    (
+        r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": 1}]}"#,
+        ".resourceRequirements[0].value",
+        "`1` is a number: give the number of GPUs as a text",
+    ),
+    (
+        r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": "0"}]}"#,
+        ".resourceRequirements[0].value",
+        "is not a number of GPUs",
+    ),
+    (
+        r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": "ALL"}]}"#,
+        ".resourceRequirements[0].value",
+        "is not a number of GPUs",
+    ),
+    (
+        r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": "+1"}]}"#,
+        ".resourceRequirements[0].value",
+        "is not a number of GPUs",
+    ),
+    (
+        r#"{"name": "app", "resourceRequirements": [{"type": "InferenceAccelerator", "value": "x"}]}"#,
+        ".resourceRequirements[0].type",
+        "give `GPU`",
+    ),
+    (
+        r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": "1"}, {"type": "GPU", "value": "1"}]}"#,
+        ".resourceRequirements",
+        "has 2 entries",
+    ),
+];
+
 #[test]
 fn overrides_are_as_runtask_takes_them() {
-    check_parts(&[
-        (r#""overrides": []"#, "overrides", "is a list: give an object"),
-        (r#""overrides": null"#, "overrides", "is null"),
-        (
-            r#""overrides": {"cpu": 256}"#,
-            "overrides.cpu",
-            "`256` is a number: give a text",
-        ),
-        (
-            r#""overrides": {"cpu": "lots"}"#,
-            "overrides.cpu",
-            "`lots` is not an amount: give CPU units",
-        ),
-        (
-            r#""overrides": {"cpu": "-1"}"#,
-            "overrides.cpu",
-            "is not an amount",
-        ),
-        (
-            r#""overrides": {"cpu": "1 GB"}"#,
-            "overrides.cpu",
-            "is not an amount",
-        ),
-        (
-            r#""overrides": {"memory": "1 vCPU"}"#,
-            "overrides.memory",
-            "is not an amount: give MiB",
-        ),
-        (
-            r#""overrides": {"memory": "99999999999999"}"#,
-            "overrides.memory",
-            "is not an amount",
-        ),
-        (
-            r#""overrides": {"Memory": "512"}"#,
-            "overrides.Memory",
-            "did you mean `memory`?",
-        ),
-        (
-            r#""overrides": {"containerOverride": []}"#,
-            "overrides.containerOverride",
-            "did you mean `containerOverrides`?",
-        ),
-        (
-            r#""overrides": {"environment": []}"#,
-            "overrides.environment",
-            "unknown field",
-        ),
-        (
-            r#""overrides": {"containerOverrides": {}}"#,
-            "overrides.containerOverrides",
-            "give a list",
-        ),
-    ]);
+    check_parts(TASK_LEVEL);
     let in_container = |part: &str| format!(r#"{{"overrides": {{"containerOverrides": [{part}]}}}}"#);
-    for (part, rest, piece) in [
-        ("\"app\"", "", "is a text: give an object"),
-        ("{}", ".name", "missing: give the name of a container"),
-        (r#"{"cpu": 1}"#, ".name", "missing"),
-        (r#"{"name": ""}"#, ".name", "is empty"),
-        (r#"{"name": 7}"#, ".name", "is a number"),
-        (r#"{"name": "a\u0000b"}"#, ".name", "control character"),
-        (
-            r#"{"name": "app", "comand": ["x"]}"#,
-            ".comand",
-            "did you mean `command`?",
-        ),
-        (r#"{"name": "app", "image": "x"}"#, ".image", "unknown field"),
-        (
-            r#"{"name": "app", "privileged": true}"#,
-            ".privileged",
-            "unknown field",
-        ),
-        (r#"{"name": "app", "cpu": -1}"#, ".cpu", "out of range"),
-        (r#"{"name": "app", "cpu": "256"}"#, ".cpu", "is a text"),
-        (r#"{"name": "app", "cpu": 4294967296}"#, ".cpu", "out of range"),
-        (r#"{"name": "app", "memory": 0}"#, ".memory", "out of range"),
-        (r#"{"name": "app", "memory": 0.5}"#, ".memory", "whole number"),
-        (
-            r#"{"name": "app", "memoryReservation": 0}"#,
-            ".memoryReservation",
-            "out of range",
-        ),
-        (
-            r#"{"name": "app", "environment": {"A": "b"}}"#,
-            ".environment",
-            "is an object",
-        ),
-        (
-            r#"{"name": "app", "environment": ["A=b"]}"#,
-            ".environment[0]",
-            "is a text",
-        ),
-        (
-            r#"{"name": "app", "environment": [{"value": "b"}]}"#,
-            ".environment[0].name",
-            "missing",
-        ),
-        (
-            r#"{"name": "app", "environment": [{"name": "A"}]}"#,
-            ".environment[0].value",
-            "missing",
-        ),
-        (
-            r#"{"name": "app", "environment": [{"name": "A=", "value": ""}]}"#,
-            ".environment[0].name",
-            "equals sign",
-        ),
-        (
-            r#"{"name": "app", "environment": [{"name": "", "value": ""}]}"#,
-            ".environment[0].name",
-            "is empty",
-        ),
-        (
-            r#"{"name": "app", "environment": [{"name": "A", "value": 5}]}"#,
-            ".environment[0].value",
-            "is a number",
-        ),
-        (
-            r#"{"name": "app", "environment": [{"Name": "A"}]}"#,
-            ".environment[0].Name",
-            "did you mean `name`?",
-        ),
-        (
-            r#"{"name": "app", "resourceRequirements": [{"type": "GPU"}]}"#,
-            ".resourceRequirements[0].value",
-            "missing",
-        ),
-        (
-            r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": 1}]}"#,
-            ".resourceRequirements[0].value",
-            "`1` is a number: give the number of GPUs as a text",
-        ),
-        (
-            r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": "0"}]}"#,
-            ".resourceRequirements[0].value",
-            "is not a number of GPUs",
-        ),
-        (
-            r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": "ALL"}]}"#,
-            ".resourceRequirements[0].value",
-            "is not a number of GPUs",
-        ),
-        (
-            r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": "+1"}]}"#,
-            ".resourceRequirements[0].value",
-            "is not a number of GPUs",
-        ),
-        (
-            r#"{"name": "app", "resourceRequirements": [{"type": "InferenceAccelerator", "value": "x"}]}"#,
-            ".resourceRequirements[0].type",
-            "give `GPU`",
-        ),
-        (
-            r#"{"name": "app", "resourceRequirements": [{"type": "GPU", "value": "1"}, {"type": "GPU", "value": "1"}]}"#,
-            ".resourceRequirements",
-            "has 2 entries",
-        ),
-    ] {
+    for (part, rest, piece) in CONTAINER_LEVEL {
         check_body(
             &in_container(part),
             &format!("overrides.containerOverrides[0]{rest}"),

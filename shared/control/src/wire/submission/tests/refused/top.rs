@@ -10,7 +10,7 @@ fn what_is_not_one_json_object_is_refused() {
     for (body, field, piece) in [
         ("", "", "the text ends"),
         ("   \n", "", "the text ends"),
-        ("hello", "", "expected a value, but found `hello`"),
+        ("hello", "", "expected a value, but found `h`"),
         ("{", "", "the text ends"),
         ("[]", "", "the body is a list: give one JSON object"),
         ("null", "", "the body is null"),
@@ -178,64 +178,67 @@ fn numbers_must_be_whole_and_in_range() {
     ]);
 }
 
+/// Names, choices and switches.
+const NAMES: &[Case] = &[
+    (r#""id": """#, "id", "1 to 100 letters"),
+    (r#""id": "a b""#, "id", "`a b` is not a submission id"),
+    (r#""id": "a/2""#, "id", "not a submission id"),
+    (r#""id": "ä""#, "id", "not a submission id"),
+    (r#""id": 5"#, "id", "`5` is a number"),
+    (
+        r#""cluster": "other""#,
+        "cluster",
+        "`other` is not a cluster of this deployment: give `default` or `batch`",
+    ),
+    (r#""cluster": """#, "cluster", "not a cluster name"),
+    (
+        r#""cluster": "arn:aws:ecs:us-east-1:123456789012:service/default""#,
+        "cluster",
+        "not a cluster name",
+    ),
+    (
+        r#""cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/other""#,
+        "cluster",
+        "not a cluster of this",
+    ),
+    (r#""cluster": ["default"]"#, "cluster", "is a list"),
+    (r#""group": """#, "group", "1 to 255 characters"),
+    (r#""group": "a\nb""#, "group", "not a task group"),
+    (r#""group": {}"#, "group", "is an object"),
+    (r#""launchType": "ec2""#, "launchType", "did you mean `EC2`?"),
+    (r#""launchType": """#, "launchType", "give `EC2` or `EXTERNAL`"),
+    (r#""launchType": 2"#, "launchType", "is a number"),
+    (
+        r#""propagateTags": "SERVICE""#,
+        "propagateTags",
+        "give `TASK_DEFINITION` or `NONE`",
+    ),
+    (
+        r#""propagateTags": "task_definition""#,
+        "propagateTags",
+        "did you mean `TASK_DEFINITION`?",
+    ),
+    (r#""propagateTags": true"#, "propagateTags", "is true or false"),
+    (
+        r#""enableECSManagedTags": "true""#,
+        "enableECSManagedTags",
+        "give `true` or `false`",
+    ),
+    (
+        r#""enableExecuteCommand": 1"#,
+        "enableExecuteCommand",
+        "give `true` or `false`",
+    ),
+    (
+        r#""enableExecuteCommand": true"#,
+        "enableExecuteCommand",
+        "add `execute-command`",
+    ),
+];
+
 #[test]
 fn names_must_be_names() {
-    check_parts(&[
-        (r#""id": """#, "id", "1 to 100 letters"),
-        (r#""id": "a b""#, "id", "`a b` is not a submission id"),
-        (r#""id": "a/2""#, "id", "not a submission id"),
-        (r#""id": "ä""#, "id", "not a submission id"),
-        (r#""id": 5"#, "id", "`5` is a number"),
-        (
-            r#""cluster": "other""#,
-            "cluster",
-            "`other` is not a cluster of this deployment: give `default` or `batch`",
-        ),
-        (r#""cluster": """#, "cluster", "not a cluster name"),
-        (
-            r#""cluster": "arn:aws:ecs:us-east-1:123456789012:service/default""#,
-            "cluster",
-            "not a cluster name",
-        ),
-        (
-            r#""cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/other""#,
-            "cluster",
-            "not a cluster of this",
-        ),
-        (r#""cluster": ["default"]"#, "cluster", "is a list"),
-        (r#""group": """#, "group", "1 to 255 characters"),
-        (r#""group": "a\nb""#, "group", "not a task group"),
-        (r#""group": {}"#, "group", "is an object"),
-        (r#""launchType": "ec2""#, "launchType", "did you mean `EC2`?"),
-        (r#""launchType": """#, "launchType", "give `EC2` or `EXTERNAL`"),
-        (r#""launchType": 2"#, "launchType", "is a number"),
-        (
-            r#""propagateTags": "SERVICE""#,
-            "propagateTags",
-            "give `TASK_DEFINITION` or `NONE`",
-        ),
-        (
-            r#""propagateTags": "task_definition""#,
-            "propagateTags",
-            "did you mean `TASK_DEFINITION`?",
-        ),
-        (r#""propagateTags": true"#, "propagateTags", "is true or false"),
-        (
-            r#""enableECSManagedTags": "true""#,
-            "enableECSManagedTags",
-            "give `true` or `false`",
-        ),
-        (
-            r#""enableExecuteCommand": 1"#,
-            "enableExecuteCommand",
-            "give `true` or `false`",
-        ),
-        (
-            r#""enableExecuteCommand": true"#,
-            "enableExecuteCommand",
-            "add `execute-command`",
-        ),
-    ]);
+    check_parts(NAMES);
     for (task_definition, piece) in [
         ("\"\"", "is not a task definition"),
         ("\"etl:\"", "is not a task definition"),
