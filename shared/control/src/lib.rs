@@ -9,6 +9,8 @@
 //! - [`reconcile`]: records are compared with what ECS says, and repaired
 //! - [`wake`]: how news reach the next cycle; [`ports`]: what all of them need of the world
 
+#[cfg(feature = "contract-tests")]
+pub mod contract;
 pub mod cycle;
 pub mod intake;
 pub mod ports;

@@ -11,12 +11,11 @@ use berth_control::ports::LaunchCall;
 use berth_control::wire::overrides::{self, TaskOverrides};
 use berth_control::wire::submission;
 
-/// RunTask for one task on one instance. The pin comes behind the user's own constraints; a strategy would
-/// have nothing left to choose.
+/// RunTask for one task on one instance. It is pinned by a constraint; a strategy would have nothing left
+/// to choose.
 pub(super) fn input_of(call: &LaunchCall) -> Result<RunTaskInputBuilder, BuildError> {
     let request = &call.request;
-    let constraints = request.placement_constraints.iter().map(constraint_of);
-    let pin = member_of(format!("ec2InstanceId == {}", call.pin.ec2_instance_id));
+    let constraints = request.pinned_to(&call.pin.ec2_instance_id);
     let builder = RunTaskInput::builder()
         .cluster(call.cluster.as_str())
         .task_definition(call.task_definition.as_str())
@@ -28,7 +27,7 @@ pub(super) fn input_of(call: &LaunchCall) -> Result<RunTaskInputBuilder, BuildEr
         .client_token(&call.client_token)
         .started_by(call.attempt.started_by())
         .set_group(request.group.as_ref().map(|group| group.as_str().to_owned()))
-        .set_placement_constraints(Some(constraints.chain([pin]).collect()))
+        .set_placement_constraints(Some(constraints.iter().map(constraint_of).collect()))
         .set_overrides(overrides_of(&request.overrides)?)
         .set_network_configuration(
             request

@@ -90,18 +90,10 @@ enum Fence {
     Broken,
 }
 
-/// What follows from a refused write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Over(Committed),
-    /// Some parts are written already: write the others.
-    WriteRest,
-}
-
 impl DynamoLedger {
     pub(super) async fn commit_change(&self, change: Change<'_>) -> Result<Committed, PortError> {
         let now = SystemClock.now();
-        let mut parts = Vec::new();
+        let mut parts: Vec<Part> = Vec::new();
         parts.extend(change.task.map(|task| task_part(&self.tables.tasks, task, now)));
         parts.extend(
             change
@@ -117,13 +109,12 @@ impl DynamoLedger {
             match answer {
                 Try::Written => return Ok(Committed::Done),
                 Try::Conflict => pause(number).await,
-                Try::Refused(met, fence) => match verdict(&parts, &met, fence) {
-                    Verdict::Over(committed) => return Ok(committed),
-                    Verdict::WriteRest => {
-                        let mut met = met.into_iter();
-                        parts.retain(|_| met.next() != Some(Met::Itself));
-                    }
-                },
+                Try::Refused(met, fence) => {
+                    return verdict(&parts, &met, fence).ok_or_else(|| PortError::Failed {
+                        operation: "commit",
+                        message: "the transaction was cancelled without a reason".to_owned(),
+                    });
+                }
             }
         }
         Err(PortError::Failed {
@@ -340,18 +331,16 @@ fn read_reasons(parts: &[Part], reasons: &[CancellationReason]) -> Result<Try, P
     ))
 }
 
-fn verdict(parts: &[Part], met: &[Met], fence: Fence) -> Verdict {
-    if met.iter().all(|met| *met == Met::Itself) {
-        return Verdict::Over(Committed::Done);
+/// What follows from a refused write; `None` when nothing explains it. The task counts before the instance, as its part comes first.
+fn verdict(parts: &[Part], met: &[Met], fence: Fence) -> Option<Committed> {
+    if !met.is_empty() && met.iter().all(|met| *met == Met::Itself) {
+        return Some(Committed::Done);
     }
     if fence == Fence::Broken {
-        return Verdict::Over(Committed::TurnLost);
+        return Some(Committed::TurnLost);
     }
-    let moved = parts.iter().zip(met).find(|(_, met)| **met == Met::Other);
-    match moved {
-        Some((part, _)) => Verdict::Over(part.moved),
-        None => Verdict::WriteRest,
-    }
+    let moved = parts.iter().zip(met).find(|(_, met)| **met != Met::Expected);
+    moved.map(|(part, _)| part.moved)
 }
 
 /// A token that belongs to the content, so that the repetition of a call whose answer was lost is recognised

@@ -1,0 +1,193 @@
+//! Who waits, in which order, and no lane is lost.
+
+use berth_scheduler::hold::HoldReason;
+use berth_scheduler::id::{ClusterName, TaskId};
+use berth_scheduler::waiting::LaneTail;
+use futures_util::future::{join, try_join};
+
+use super::fixture::{Scope, at, lane, lane_key, waiting};
+use super::{Check, Failure, same};
+use crate::ports::{Ledger, StoredLane};
+
+/// How often the race between enqueuing and retiring is run; each run interleaves a little differently.
+const RACES: usize = 25;
+
+async fn only_lane(
+    ledger: &impl Ledger,
+    cluster: &ClusterName,
+    heads_max: usize,
+) -> Result<StoredLane, Failure> {
+    let mut lanes = ledger.load_lanes(cluster, heads_max).await?;
+    match (lanes.pop(), lanes.len()) {
+        (Some(lane), 0) => Ok(lane),
+        (_, others) => Err(Failure(format!(
+            "one lane expected, and {others} others are listed"
+        ))),
+    }
+}
+
+fn tasks_of(stored: &StoredLane) -> Vec<TaskId> {
+    stored.lane.heads.iter().map(|task| task.rank.task()).collect()
+}
+
+pub(super) async fn tasks_wait_in_rank_order_and_the_rest_is_told_of(
+    ledger: &impl Ledger,
+    scope: &Scope,
+) -> Check {
+    let (low, late, early, top) = (
+        scope.task_id("low")?,
+        scope.task_id("late")?,
+        scope.task_id("early")?,
+        scope.task_id("top")?,
+    );
+    let key = lane_key()?;
+    for (task, priority, submitted_at) in [
+        (&low, 0, at(1)),
+        (&late, 50, at(9_000)),
+        (&top, 1_000, at(9_999)),
+        (&early, 50, at(10)),
+    ] {
+        ledger
+            .enqueue(&scope.cluster, &key, &waiting(task, priority, submitted_at)?)
+            .await?;
+    }
+    ledger.open_lane(&scope.cluster, &lane()?).await?;
+    let all = only_lane(ledger, &scope.cluster, 4).await?;
+    same(
+        "the order",
+        &tasks_of(&all),
+        &vec![top.clone(), early.clone(), late, low],
+    )?;
+    same("the tail when all are heads", &all.lane.tail, &LaneTail::Empty)?;
+    same("the shape", &*all.lane.shape, &*lane()?.shape)?;
+    let two = only_lane(ledger, &scope.cluster, 2).await?;
+    same("the heads", &tasks_of(&two), &vec![top, early])?;
+    same("the tail", &two.lane.tail, &LaneTail::MoreWaiting)
+}
+
+pub(super) async fn a_task_waits_once_however_often_it_is_enqueued(
+    ledger: &impl Ledger,
+    scope: &Scope,
+) -> Check {
+    let task = waiting(&scope.task_id("a")?, 5, at(7))?;
+    let key = lane_key()?;
+    ledger.open_lane(&scope.cluster, &lane()?).await?;
+    for _ in 0..2 {
+        ledger.enqueue(&scope.cluster, &key, &task).await?;
+    }
+    same(
+        "enqueued",
+        &only_lane(ledger, &scope.cluster, 9).await?.lane.heads,
+        &vec![task.clone()],
+    )?;
+    for _ in 0..2 {
+        ledger.dequeue(&scope.cluster, &key, &task.rank).await?;
+    }
+    same(
+        "dequeued",
+        &only_lane(ledger, &scope.cluster, 9).await?.lane.heads,
+        &vec![],
+    )
+}
+
+pub(super) async fn a_lane_is_retired_only_when_nobody_waits_in_it(
+    ledger: &impl Ledger,
+    scope: &Scope,
+) -> Check {
+    let task = waiting(&scope.task_id("a")?, 5, at(7))?;
+    let key = lane_key()?;
+    // A lane that was never opened can be retired, too.
+    ledger.retire_lane(&scope.cluster, &key).await?;
+    same("no lane", &ledger.load_lanes(&scope.cluster, 1).await?.len(), &0)?;
+    ledger.enqueue(&scope.cluster, &key, &task).await?;
+    ledger.open_lane(&scope.cluster, &lane()?).await?;
+    ledger.retire_lane(&scope.cluster, &key).await?;
+    same(
+        "in use",
+        &tasks_of(&only_lane(ledger, &scope.cluster, 1).await?),
+        &vec![task.rank.task()],
+    )?;
+    ledger.dequeue(&scope.cluster, &key, &task.rank).await?;
+    ledger.retire_lane(&scope.cluster, &key).await?;
+    same("retired", &ledger.load_lanes(&scope.cluster, 1).await?.len(), &0)?;
+    ledger.open_lane(&scope.cluster, &lane()?).await?;
+    same(
+        "opened again",
+        &ledger.load_lanes(&scope.cluster, 1).await?.len(),
+        &1,
+    )
+}
+
+pub(super) async fn a_hold_reason_stays_with_its_lane(ledger: &impl Ledger, scope: &Scope) -> Check {
+    let key = lane_key()?;
+    let refused = HoldReason::RefusedByEcs {
+        reason: "RESOURCE:MEMORY".to_owned(),
+    };
+    // Nobody holds a lane that is not listed, and recording it must not list it.
+    ledger.record_hold(&scope.cluster, &key, &refused, at(1)).await?;
+    same(
+        "an unlisted lane",
+        &ledger.load_lanes(&scope.cluster, 1).await?.len(),
+        &0,
+    )?;
+    ledger.open_lane(&scope.cluster, &lane()?).await?;
+    same(
+        "at first",
+        &only_lane(ledger, &scope.cluster, 1).await?.hold,
+        &None,
+    )?;
+    for (reason, now) in [(refused, at(5)), (HoldReason::NoInstances, at(6))] {
+        ledger.record_hold(&scope.cluster, &key, &reason, now).await?;
+        // A lane that is open already keeps what was recorded.
+        ledger.open_lane(&scope.cluster, &lane()?).await?;
+        same(
+            "the reason",
+            &only_lane(ledger, &scope.cluster, 1).await?.hold,
+            &Some((reason, now)),
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) async fn no_task_waits_in_an_unlisted_lane(ledger: &impl Ledger, scope: &Scope) -> Check {
+    let (key, lane) = (lane_key()?, lane()?);
+    for round in 0..RACES {
+        let task = waiting(&scope.task_id(&format!("{round}"))?, 5, at(7))?;
+        ledger.open_lane(&scope.cluster, &lane).await?;
+        let enqueue = async {
+            ledger.enqueue(&scope.cluster, &key, &task).await?;
+            ledger.open_lane(&scope.cluster, &lane).await
+        };
+        let retire = try_join(
+            ledger.retire_lane(&scope.cluster, &key),
+            ledger.retire_lane(&scope.cluster, &key),
+        );
+        let (enqueued, retired) = join(enqueue, retire).await;
+        enqueued?;
+        retired?;
+        let listed = only_lane(ledger, &scope.cluster, 9).await;
+        let listed = listed.map_err(|_| Failure(format!("round {round}: the task's lane is not listed")))?;
+        same("who waits", &listed.lane.heads, &vec![task.clone()])?;
+        ledger.dequeue(&scope.cluster, &key, &task.rank).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn clusters_do_not_see_each_other(ledger: &impl Ledger, scope: &Scope) -> Check {
+    let other = scope.other_cluster()?;
+    let task = waiting(&scope.task_id("a")?, 5, at(7))?;
+    ledger.enqueue(&scope.cluster, &lane_key()?, &task).await?;
+    ledger.open_lane(&scope.cluster, &lane()?).await?;
+    ledger.open_lane(&other, &lane()?).await?;
+    same(
+        "the other's lane",
+        &only_lane(ledger, &other, 1).await?.lane.heads,
+        &vec![],
+    )?;
+    ledger.begin_pass(&scope.cluster).await?;
+    same(
+        "the other's attention",
+        &ledger.bump(&other).await?,
+        &crate::ports::Attention::Asleep,
+    )
+}
