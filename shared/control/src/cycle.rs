@@ -22,7 +22,8 @@ use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::Lane;
 
 use crate::ports::{
-    Clock, FallAsleep, Inspector, Launcher, Ledger, Messenger, PortError, Ports, StoredLane, Turn, TurnRequest,
+    Clock, FallAsleep, Inspector, Launcher, Ledger, Messenger, PortError, Ports, StoredLane, Turn,
+    TurnRequest,
 };
 
 /// How long a turn lasts when it is not handed back, in milliseconds. Shorter than the wake queue's
@@ -177,15 +178,25 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let Ports { ledger, clock, .. } = self.ports;
         // 1 Load the instances, and 2 resolve reservations that an earlier cycle left open.
         let instances = ledger.load_instances(&self.turn.cluster).await?;
-        self.records = instances.iter().map(|it| (it.record.arn().clone(), Arc::clone(&it.record))).collect();
+        self.records = instances
+            .iter()
+            .map(|it| (it.record.arn().clone(), Arc::clone(&it.record)))
+            .collect();
         if let Some(end) = self.resolve(clock.now()).await? {
             return Ok(end);
         }
         // 3 Decide, the only thinking.
         let stored_lanes = ledger.load_lanes(&self.turn.cluster, HEADS_MAX).await?;
         let lanes: Vec<Lane> = stored_lanes.iter().map(|stored| stored.lane.clone()).collect();
-        let limits = PlanLimits { admissions_max: ADMISSIONS_MAX, closed: self.closed.clone() };
-        let AdmissionPlan { admissions, held, end } = plan(&Snapshot::new(launchable(instances)), &lanes, &limits);
+        let limits = PlanLimits {
+            admissions_max: ADMISSIONS_MAX,
+            closed: self.closed.clone(),
+        };
+        let AdmissionPlan {
+            admissions,
+            held,
+            end,
+        } = plan(&Snapshot::new(launchable(instances)), &lanes, &limits);
         // 4 Reserve, 5 launch and 6 settle, wave by wave. Whatever does not go as planned ends the pass: the
         // rest is decided again from what is stored then.
         for wave in admissions.chunks(LAUNCHES_AT_ONCE) {
@@ -225,7 +236,10 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 discriminant(known) == discriminant(&reason) && now.millis_since(*at) < HOLD_REFRESH_MS
             });
             if !fresh {
-                self.ports.ledger.record_hold(&self.turn.cluster, &lane, &reason, now).await?;
+                self.ports
+                    .ledger
+                    .record_hold(&self.turn.cluster, &lane, &reason, now)
+                    .await?;
             }
         }
         Ok(())
@@ -234,7 +248,10 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
 
 /// Instances a launch can be pinned to: the query language names them by their EC2 instance id.
 fn launchable(instances: Vec<InstanceView>) -> Vec<InstanceView> {
-    instances.into_iter().filter(|it| it.record.state().ec2_instance_id.is_some()).collect()
+    instances
+        .into_iter()
+        .filter(|it| it.record.state().ec2_instance_id.is_some())
+        .collect()
 }
 
 fn earlier_by(instant: Timestamp, millis: i64) -> Timestamp {

@@ -71,7 +71,12 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
     messages: &[InboundMessage],
 ) -> BatchReport {
     let mut report = BatchReport::default();
-    let taken = join_all(messages.iter().map(|message| take_in_one(ports, invocation.settings, message))).await;
+    let taken = join_all(
+        messages
+            .iter()
+            .map(|message| take_in_one(ports, invocation.settings, message)),
+    )
+    .await;
     // The clusters to look at, each with the wake messages that asked for it: those are done only when a
     // cycle has looked.
     let mut clusters: BTreeMap<ClusterName, Vec<String>> = BTreeMap::new();
@@ -88,7 +93,10 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
                 clusters.entry(cluster).or_default();
             }
             Ok(TakenIn::Wake(cluster)) => {
-                clusters.entry(cluster).or_default().push(message.message_id.clone());
+                clusters
+                    .entry(cluster)
+                    .or_default()
+                    .push(message.message_id.clone());
             }
             Ok(TakenIn::Refused) => {}
             Err(error) => report.failed.push((message.message_id.clone(), error)),
@@ -100,7 +108,9 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
             Err(error) => {
                 // The submissions are stored, so they are done. A wake message comes again by itself; where
                 // there was none, one is sent, and if that fails too the reconciler wakes the cluster.
-                report.failed.extend(wakes.iter().map(|wake| (wake.clone(), error.clone())));
+                report
+                    .failed
+                    .extend(wakes.iter().map(|wake| (wake.clone(), error.clone())));
                 report.failed_cycles.push((cluster.clone(), error));
                 if wakes.is_empty()
                     && let Err(error) = ports.messenger.wake(&cluster, 0).await

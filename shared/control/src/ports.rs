@@ -8,8 +8,8 @@ use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::demand::TaskDefinition;
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{
-    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, Epoch, Generation, LaneKey, TaskArn, TaskDefinitionArn,
-    TaskId,
+    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, Epoch, Generation, LaneKey, TaskArn,
+    TaskDefinitionArn, TaskId,
 };
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::LaunchOutcome;
@@ -147,7 +147,10 @@ pub trait Ledger {
 
     /// Reads all capacity records of a cluster with their attributes, tombstones left out unless something
     /// is still reserved on them.
-    fn load_instances(&self, cluster: &ClusterName) -> impl Future<Output = Result<Vec<InstanceView>, PortError>>;
+    fn load_instances(
+        &self,
+        cluster: &ClusterName,
+    ) -> impl Future<Output = Result<Vec<InstanceView>, PortError>>;
 
     /// Writes an instance's attributes. They are written before the capacity record that carries their
     /// fingerprint.
@@ -200,7 +203,11 @@ pub trait Ledger {
 
     /// Removes a lane from the list if nobody waits in it: marks it as closing, looks once more, and removes
     /// it only if nobody opened it meanwhile.
-    fn retire_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> impl Future<Output = Result<(), PortError>>;
+    fn retire_lane(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+    ) -> impl Future<Output = Result<(), PortError>>;
 
     /// Counts a fact that may let a task start, and tells whether somebody is awake to see it.
     fn bump(&self, cluster: &ClusterName) -> impl Future<Output = Result<Attention, PortError>>;
@@ -326,11 +333,7 @@ pub trait Inspector {
 /// Sends messages to Berth's own queues.
 pub trait Messenger {
     /// Sends a wake message for a cluster, to arrive after a delay in seconds (0 to 900).
-    fn wake(
-        &self,
-        cluster: &ClusterName,
-        delay_seconds: u16,
-    ) -> impl Future<Output = Result<(), PortError>>;
+    fn wake(&self, cluster: &ClusterName, delay_seconds: u16) -> impl Future<Output = Result<(), PortError>>;
 
     /// Sends a refusal, as JSON text, to the refusals queue.
     fn refuse(&self, refusal: &str) -> impl Future<Output = Result<(), PortError>>;

@@ -11,9 +11,7 @@ use berth_scheduler::report::{ReportSource, TaskEnd, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{PlacedTask, Reservation};
 use berth_scheduler::snapshot::InstanceView;
 
-use crate::ports::{
-    Attention, Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports,
-};
+use crate::ports::{Attention, Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports};
 use crate::track::{Tracked, change_instance, record_own_task, record_report};
 use crate::wake::announce;
 
@@ -79,9 +77,14 @@ pub async fn reconcile<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
 }
 
 fn corrections(report: &ReconcileReport) -> u32 {
-    [report.corrected, report.gone, report.ends_found, report.others_forgotten]
-        .into_iter()
-        .fold(0, u32::saturating_add)
+    [
+        report.corrected,
+        report.gone,
+        report.ends_found,
+        report.others_forgotten,
+    ]
+    .into_iter()
+    .fold(0, u32::saturating_add)
 }
 
 /// Brings every capacity record to what ECS describes. An instance is gone only when ECS neither lists nor
@@ -95,7 +98,12 @@ async fn correct_instances<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
 ) -> Result<(), PortError> {
     let placed_before: BTreeMap<&ContainerInstanceArn, Vec<AttemptId>> = stored
         .iter()
-        .map(|it| (it.record.arn(), it.record.placed().map(|(attempt, ..)| attempt.clone()).collect()))
+        .map(|it| {
+            (
+                it.record.arn(),
+                it.record.placed().map(|(attempt, ..)| attempt.clone()).collect(),
+            )
+        })
         .collect();
     let mut known: BTreeSet<ContainerInstanceArn> = listed.into_iter().collect();
     known.extend(stored.iter().map(|it| it.record.arn().clone()));
@@ -129,11 +137,21 @@ async fn correct_tasks<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
 ) -> Result<(), PortError> {
     let ours: Vec<(&ContainerInstanceArn, &AttemptId, &Reservation, &PlacedTask)> = stored
         .iter()
-        .flat_map(|it| it.record.placed().map(|(attempt, held, placed)| (it.record.arn(), attempt, held, placed)))
+        .flat_map(|it| {
+            it.record
+                .placed()
+                .map(|(attempt, held, placed)| (it.record.arn(), attempt, held, placed))
+        })
         .collect();
     let others: Vec<(&ContainerInstanceArn, &TaskArn)> = stored
         .iter()
-        .flat_map(|it| it.record.state().other_tasks.keys().map(|task| (it.record.arn(), task)))
+        .flat_map(|it| {
+            it.record
+                .state()
+                .other_tasks
+                .keys()
+                .map(|task| (it.record.arn(), task))
+        })
         .collect();
     let all: Vec<TaskArn> = ours
         .iter()
@@ -158,8 +176,15 @@ async fn correct_tasks<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         }
     }
     for (instance, task) in others {
-        let ended = described.get(task).is_none_or(|found| found.status == TaskStatus::Stopped);
-        if ended && change_instance(ports.ledger, cluster, instance, |record| record.forget_other(task)).await? {
+        let ended = described
+            .get(task)
+            .is_none_or(|found| found.status == TaskStatus::Stopped);
+        if ended
+            && change_instance(ports.ledger, cluster, instance, |record| {
+                record.forget_other(task)
+            })
+            .await?
+        {
             report.others_forgotten = report.others_forgotten.saturating_add(1);
         }
     }
@@ -208,7 +233,9 @@ async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             somebody_waits = true;
         }
     }
-    let unresolved = stored.iter().any(|it| it.record.pending_attempts().next().is_some());
+    let unresolved = stored
+        .iter()
+        .any(|it| it.record.pending_attempts().next().is_some());
     if !somebody_waits && !unresolved {
         return Ok(());
     }

@@ -52,13 +52,20 @@ pub struct TaskRecord {
 impl TaskRecord {
     /// The attempt begun last.
     pub fn attempt(&self) -> AttemptId {
-        AttemptId { task: self.id.clone(), number: self.progress.attempt }
+        AttemptId {
+            task: self.id.clone(),
+            number: self.progress.attempt,
+        }
     }
 
     /// The task after a step of its life.
     #[must_use]
     pub fn after(&self, progress: TaskProgress) -> Self {
-        Self { progress, revision: self.revision.next(), ..self.clone() }
+        Self {
+            progress,
+            revision: self.revision.next(),
+            ..self.clone()
+        }
     }
 
     /// The task as a submission that could be sent again, in JSON.
@@ -77,7 +84,10 @@ impl TaskRecord {
 
     /// The task's entry in its lane.
     pub fn waiting(&self) -> WaitingTask {
-        WaitingTask { rank: self.rank.clone(), group: self.group.clone() }
+        WaitingTask {
+            rank: self.rank.clone(),
+            group: self.group.clone(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::demand::{NetworkMode, TaskDefinition, demand};
-use berth_scheduler::id::{LaneKey, Revision, TaskGroup, TaskId};
+use berth_scheduler::id::{Ec2InstanceId, LaneKey, Revision, TaskGroup, TaskId};
 use berth_scheduler::progress::{TaskProgress, TaskState};
 use berth_scheduler::resources::Demand;
 use berth_scheduler::shape::{Constraint, Shape};
@@ -61,7 +61,13 @@ pub async fn submit<L: Ledger, E: Inspector>(
     let mut outcome = Submitted::AlreadyKnown;
     for copy in 1..=submission.count {
         let task = task_record(submission, &resolved, copy, submitted_at);
-        let stored = match ledger.commit(Change { task: Some(&task), ..Change::default() }).await? {
+        let stored = match ledger
+            .commit(Change {
+                task: Some(&task),
+                ..Change::default()
+            })
+            .await?
+        {
             Committed::Done => {
                 outcome = Submitted::Accepted;
                 task
@@ -100,7 +106,12 @@ async fn enqueue<L: Ledger, E: Inspector>(
     }
 }
 
-fn task_record(submission: &Submission, resolved: &Resolved, copy: u8, submitted_at: Timestamp) -> TaskRecord {
+fn task_record(
+    submission: &Submission,
+    resolved: &Resolved,
+    copy: u8,
+    submitted_at: Timestamp,
+) -> TaskRecord {
     let id = TaskId::of_copy(&submission.id, copy);
     TaskRecord {
         cluster: submission.cluster.clone(),
@@ -139,7 +150,7 @@ async fn resolve<E: Inspector>(
 fn apply(submission: &Submission, definition: Box<TaskDefinition>) -> Result<Resolved, Refusal> {
     check_network(submission, &definition)?;
     let overrides = submission.request.overrides.read();
-    let overrides = overrides.map_err(|error| at("overrides", format!("overrides.{error}")))?;
+    let overrides = overrides.map_err(|error| at("overrides", error.to_string()))?;
     let demand = demand(&definition, &overrides).map_err(|error| at("overrides", error.to_string()))?;
     let group = match &submission.group {
         Some(group) => group.clone(),
@@ -156,8 +167,16 @@ fn apply(submission: &Submission, definition: Box<TaskDefinition>) -> Result<Res
         strategies: submission.strategies.clone(),
         distinct_group: distinct.then(|| group.clone()),
     };
-    let lane = LaneRecord { key: lane_key(&shape)?, shape: Arc::new(shape) };
-    Ok(Resolved { definition, demand, group, lane })
+    let lane = LaneRecord {
+        key: lane_key(&shape)?,
+        shape: Arc::new(shape),
+    };
+    Ok(Resolved {
+        definition,
+        demand,
+        group,
+        lane,
+    })
 }
 
 fn check_network(submission: &Submission, definition: &TaskDefinition) -> Result<(), Refusal> {
@@ -189,14 +208,24 @@ fn constraints(submission: &Submission, definition: &TaskDefinition) -> Result<V
         let expression = Expression::parse(text).map_err(|error| {
             at(
                 "taskDefinition",
-                format!("taskDefinition: a placement constraint of `{}` cannot be used: {error}", definition.arn),
+                format!(
+                    "taskDefinition: a placement constraint of `{}` cannot be used: {error}",
+                    definition.arn
+                ),
             )
         })?;
         constraints.push(Constraint::MemberOf(expression));
     }
-    if constraints.len() > CONSTRAINTS_MAX {
+    // One of them must take in the constraint that names the instance, or leave room for it.
+    let pin =
+        Ec2InstanceId::parse("i-00000000000000000").map(|longest| submission.request.pinned_to(&longest));
+    let added = pin.map_or(1, |pinned| {
+        pinned.len().saturating_sub(submission.constraints.len())
+    });
+    if constraints.len().saturating_add(added) > CONSTRAINTS_MAX {
         let reason = format!(
-            "placementConstraints: {} together with those of `{}`: ECS takes at most {CONSTRAINTS_MAX}",
+            "placementConstraints: {} together with those of `{}`: ECS takes at most {CONSTRAINTS_MAX}, with the \
+             one that names the instance: give fewer, or a shorter memberOf expression for it to join",
             constraints.len(),
             definition.arn
         );
@@ -207,12 +236,19 @@ fn constraints(submission: &Submission, definition: &TaskDefinition) -> Result<V
 
 /// The name of the lane for a shape: tasks with the same shape wait in the same lane, whoever sent them.
 fn lane_key(shape: &Shape) -> Result<LaneKey, Refusal> {
-    let hex: String = Sha256::digest(lane::shape_text(shape)).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = Sha256::digest(lane::shape_text(shape))
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     LaneKey::parse(&hex).map_err(|error| at("taskDefinition", error.to_string()))
 }
 
 fn id_reuse(id: &TaskId) -> Refusal {
-    at("id", format!("id: `{id}` was used before with other content: give every submission an id of its own"))
+    at(
+        "id",
+        format!("id: `{id}` was used before with other content: give every submission an id of its own"),
+    )
 }
 
 fn at(field: &str, reason: String) -> Refusal {

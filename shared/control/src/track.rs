@@ -63,10 +63,15 @@ pub(crate) async fn record_report<L: Ledger>(
             Observed::Updated(record) => record,
         };
         let known = stored.as_ref().map(|stored| stored.state().attributes);
-        if let Some(attributes) = report.attributes.as_ref().filter(|attributes| !attributes.is_empty())
+        if let Some(attributes) = report
+            .attributes
+            .as_ref()
+            .filter(|attributes| !attributes.is_empty())
             && known != Some(attributes.fingerprint())
         {
-            ledger.store_attributes(cluster, &report.instance, attributes).await?;
+            ledger
+                .store_attributes(cluster, &report.instance, attributes)
+                .await?;
         }
         if commit_instance(ledger, cluster, &record).await? == Committed::Done {
             return Ok(Tracked::Recorded);
@@ -104,12 +109,18 @@ pub(crate) async fn record_own_task<L: Ledger>(
     attempt: &AttemptId,
     report: &TaskReport,
 ) -> Result<Tracked, PortError> {
-    let Some(instance) = &report.instance else { return Ok(Tracked::NotOurs) };
-    let Some(task) = advance_task(ledger, attempt, report).await? else { return Ok(Tracked::NotOurs) };
+    let Some(instance) = &report.instance else {
+        return Ok(Tracked::NotOurs);
+    };
+    let Some(task) = advance_task(ledger, attempt, report).await? else {
+        return Ok(Tracked::NotOurs);
+    };
     let moved = change_instance(ledger, cluster, instance, |record| match report.status {
         TaskStatus::Stopped => record.release(attempt),
         TaskStatus::Running | TaskStatus::Stopping => {
-            let TaskState::Started(started) = &task.progress.state else { return None };
+            let TaskState::Started(started) = &task.progress.state else {
+                return None;
+            };
             let placed = record.place(attempt, started.task.clone(), started.started_at);
             if report.status == TaskStatus::Running {
                 return placed;
@@ -128,13 +139,24 @@ async fn advance_task<L: Ledger>(
     report: &TaskReport,
 ) -> Result<Option<TaskRecord>, PortError> {
     for _ in 0..TRIES_MAX {
-        let Some(task) = ledger.load_task(&attempt.task).await? else { return Ok(None) };
+        let Some(task) = ledger.load_task(&attempt.task).await? else {
+            return Ok(None);
+        };
         if task.progress.attempt != attempt.number {
             return Ok(None);
         }
-        let Some(progress) = next_progress(&task.progress, report) else { return Ok(Some(task)) };
+        let Some(progress) = next_progress(&task.progress, report) else {
+            return Ok(Some(task));
+        };
         let task = task.after(progress);
-        if ledger.commit(Change { task: Some(&task), ..Change::default() }).await? == Committed::Done {
+        if ledger
+            .commit(Change {
+                task: Some(&task),
+                ..Change::default()
+            })
+            .await?
+            == Committed::Done
+        {
             return Ok(Some(task));
         }
     }
@@ -148,9 +170,13 @@ fn next_progress(progress: &TaskProgress, report: &TaskReport) -> Option<TaskPro
             let created_at = report.created_at?;
             progress.start(attempt, report.task.clone(), created_at).ok()
         }
-        TaskStatus::Stopped => {
-            progress.end(attempt, report.task.clone(), report.end.clone().unwrap_or_default()).ok()
-        }
+        TaskStatus::Stopped => progress
+            .end(
+                attempt,
+                report.task.clone(),
+                report.end.clone().unwrap_or_default(),
+            )
+            .ok(),
     }
 }
 
@@ -159,7 +185,9 @@ async fn record_other_task<L: Ledger>(
     cluster: &ClusterName,
     report: &TaskReport,
 ) -> Result<Tracked, PortError> {
-    let Some(instance) = &report.instance else { return Ok(Tracked::NotOurs) };
+    let Some(instance) = &report.instance else {
+        return Ok(Tracked::NotOurs);
+    };
     let seen = |stage| OtherTask {
         demand: report.demand.clone(),
         group: report.group.clone(),
@@ -183,8 +211,12 @@ pub(crate) async fn change_instance<L: Ledger>(
     change: impl Fn(&InstanceRecord) -> Option<InstanceRecord>,
 ) -> Result<bool, PortError> {
     for _ in 0..TRIES_MAX {
-        let Some(stored) = ledger.load_instance(cluster, instance).await? else { return Ok(false) };
-        let Some(changed) = change(&stored) else { return Ok(false) };
+        let Some(stored) = ledger.load_instance(cluster, instance).await? else {
+            return Ok(false);
+        };
+        let Some(changed) = change(&stored) else {
+            return Ok(false);
+        };
         if commit_instance(ledger, cluster, &changed.as_next_of(&stored)).await? == Committed::Done {
             return Ok(true);
         }
@@ -197,9 +229,17 @@ async fn commit_instance<L: Ledger>(
     cluster: &ClusterName,
     record: &InstanceRecord,
 ) -> Result<Committed, PortError> {
-    ledger.commit(Change { instance: Some((cluster, record)), ..Change::default() }).await
+    ledger
+        .commit(Change {
+            instance: Some((cluster, record)),
+            ..Change::default()
+        })
+        .await
 }
 
 fn contended(operation: &'static str) -> PortError {
-    PortError::Failed { operation, message: format!("the record changed under {TRIES_MAX} tries") }
+    PortError::Failed {
+        operation,
+        message: format!("the record changed under {TRIES_MAX} tries"),
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use berth_scheduler::id::AttemptId;
 use berth_scheduler::launch::LaunchOutcome;
+use berth_scheduler::progress::TaskState;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
@@ -22,6 +23,14 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     /// Calls RunTask for one reserved task.
     pub(super) async fn launch_one(&self, reserved: &Reserved) -> LaunchOutcome {
         let attempt = reserved.attempt();
+        if let TaskState::Reserved(state) = &reserved.task.progress.state
+            && self.ports.clock.now() >= state.call_by
+        {
+            // Whoever finds the reservation later must know that no call of ours can arrive any more.
+            return LaunchOutcome::Unknown {
+                message: "too late to call".to_owned(),
+            };
+        }
         let call = LaunchCall {
             cluster: self.turn.cluster.clone(),
             client_token: client_token(&attempt),
@@ -56,7 +65,10 @@ mod tests {
     #[test]
     fn a_token_belongs_to_one_attempt_of_one_task() {
         let token = |task: &str, number| {
-            client_token(&AttemptId { task: TaskId::parse(task).unwrap(), number: AttemptNumber::new(number) })
+            client_token(&AttemptId {
+                task: TaskId::parse(task).unwrap(),
+                number: AttemptNumber::new(number),
+            })
         };
         assert_eq!(token("etl", 1), token("etl", 1));
         assert_ne!(token("etl", 1), token("etl", 2));

@@ -50,13 +50,19 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let id = admission.rank.task();
         let stored = ledger.load_task(&id).await?;
         let now = self.ports.clock.now();
-        let progress = stored.as_ref().map(|task| task.progress.reserve(admission.instance.clone(), now));
+        let progress = stored
+            .as_ref()
+            .map(|task| task.progress.reserve(admission.instance.clone(), now));
         let (Some(stored), Some(Ok(progress))) = (stored, progress) else {
-            ledger.dequeue(&self.turn.cluster, &admission.lane, &admission.rank).await?;
+            ledger
+                .dequeue(&self.turn.cluster, &admission.lane, &admission.rank)
+                .await?;
             return Ok(Reservation::Orphan);
         };
         let task = stored.after(progress);
-        let Some(record) = self.records.get(&admission.instance) else { return Ok(Reservation::Conflict) };
+        let Some(record) = self.records.get(&admission.instance) else {
+            return Ok(Reservation::Conflict);
+        };
         let Some(ec2_instance_id) = record.state().ec2_instance_id.clone() else {
             return Ok(Reservation::Conflict);
         };
@@ -74,8 +80,12 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             Committed::TaskMoved | Committed::InstanceMoved => return Ok(Reservation::Conflict),
             Committed::TurnLost => return Ok(Reservation::TurnLost),
         }
-        self.records.insert(admission.instance.clone(), Arc::new(instance));
-        let pin = Pin { instance: admission.instance.clone(), ec2_instance_id };
+        self.records
+            .insert(admission.instance.clone(), Arc::new(instance));
+        let pin = Pin {
+            instance: admission.instance.clone(),
+            ec2_instance_id,
+        };
         Ok(Reservation::Made(Box::new(Reserved { task, pin })))
     }
 }

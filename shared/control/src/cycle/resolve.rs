@@ -21,7 +21,11 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let open: Vec<(ContainerInstanceArn, AttemptId)> = self
             .records
             .iter()
-            .flat_map(|(arn, record)| record.pending_attempts().map(|attempt| (arn.clone(), attempt.clone())))
+            .flat_map(|(arn, record)| {
+                record
+                    .pending_attempts()
+                    .map(|attempt| (arn.clone(), attempt.clone()))
+            })
             .collect();
         let mut end = None;
         for (instance, attempt) in open {
@@ -45,7 +49,8 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     ) -> Result<Option<PassEnd>, PortError> {
         let task = self.ports.ledger.load_task(&attempt.task).await?;
         let Some(task) = task.filter(|task| task.progress.attempt == attempt.number) else {
-            self.change_record(instance, |record| record.release(attempt)).await?;
+            self.change_record(instance, |record| record.release(attempt))
+                .await?;
             return Ok(Some(PassEnd::Again));
         };
         match &task.progress.state {
@@ -63,7 +68,8 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             | TaskState::Ended { .. }
             | TaskState::Refused { .. }
             | TaskState::Doubt { .. } => {
-                self.change_record(instance, |record| record.release(attempt)).await?;
+                self.change_record(instance, |record| record.release(attempt))
+                    .await?;
                 Ok(Some(PassEnd::Again))
             }
         }
@@ -82,22 +88,42 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let Some(ec2_instance_id) = record.and_then(|record| record.state().ec2_instance_id.clone()) else {
             return Ok(None);
         };
-        let Ok(progress) = task.progress.call_again(attempt, now) else { return Ok(Some(PassEnd::Again)) };
+        let Ok(progress) = task.progress.call_again(attempt, now) else {
+            return Ok(Some(PassEnd::Again));
+        };
         let calling = task.after(progress);
-        let change = Change { task: Some(&calling), turn: Some(&self.turn), ..Change::default() };
+        let change = Change {
+            task: Some(&calling),
+            turn: Some(&self.turn),
+            ..Change::default()
+        };
         match self.ports.ledger.commit(change).await? {
             Committed::Done => {}
             Committed::TurnLost => return Ok(Some(PassEnd::TurnLost)),
             Committed::TaskMoved | Committed::InstanceMoved => return Ok(Some(PassEnd::Again)),
         }
-        let reserved =
-            Reserved::found(calling, Pin { instance: earlier.instance.clone(), ec2_instance_id });
+        let reserved = Reserved::found(
+            calling,
+            Pin {
+                instance: earlier.instance.clone(),
+                ec2_instance_id,
+            },
+        );
         match self.launch_one(&reserved).await {
             LaunchOutcome::Refused(refusal) if !earlier.earlier_calls_are_over(now) => {
-                let state = reserved.task.progress.refused_for_now(attempt, refusal.reason, earlier.call_by);
+                let state = reserved
+                    .task
+                    .progress
+                    .refused_for_now(attempt, refusal.reason, earlier.call_by);
                 if let Ok(progress) = state {
                     let waiting = reserved.task.after(progress);
-                    self.ports.ledger.commit(Change { task: Some(&waiting), ..Change::default() }).await?;
+                    self.ports
+                        .ledger
+                        .commit(Change {
+                            task: Some(&waiting),
+                            ..Change::default()
+                        })
+                        .await?;
                 }
                 Ok(None)
             }
@@ -119,7 +145,9 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let there = ecs.list_tasks(&cluster, &reserved.instance).await?;
         let reports = ecs.describe_tasks(&cluster, &there).await?;
         let attempt = task.attempt();
-        let found = reports.iter().find(|report| report.attempt.as_ref() == Some(&attempt));
+        let found = reports
+            .iter()
+            .find(|report| report.attempt.as_ref() == Some(&attempt));
         match found {
             Some(report) => {
                 self.adopt(task, &attempt, report).await?;
@@ -143,19 +171,32 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         if report.status != TaskStatus::Stopped {
             self.report.started = self.report.started.saturating_add(1);
         }
-        self.ports.ledger.dequeue(&self.turn.cluster, &task.lane, &task.rank).await
+        self.ports
+            .ledger
+            .dequeue(&self.turn.cluster, &task.lane, &task.rank)
+            .await
     }
 
     /// Nobody can tell any more whether the task ran. It is not started again; people decide.
     async fn doubt(&mut self, task: &TaskRecord, reserved: &ReservedTask) -> Result<(), PortError> {
-        let Ok(progress) = task.progress.doubt(task.progress.attempt) else { return Ok(()) };
+        let Ok(progress) = task.progress.doubt(task.progress.attempt) else {
+            return Ok(());
+        };
         let record = self.records.get(&reserved.instance).map(Arc::clone);
         let Some(ec2_instance_id) = record.and_then(|record| record.state().ec2_instance_id.clone()) else {
             return Ok(());
         };
-        let doubtful =
-            Reserved::found(task.clone(), Pin { instance: reserved.instance.clone(), ec2_instance_id });
+        let doubtful = Reserved::found(
+            task.clone(),
+            Pin {
+                instance: reserved.instance.clone(),
+                ec2_instance_id,
+            },
+        );
         self.commit_with_release(&doubtful, task.after(progress)).await?;
-        self.ports.ledger.dequeue(&self.turn.cluster, &task.lane, &task.rank).await
+        self.ports
+            .ledger
+            .dequeue(&self.turn.cluster, &task.lane, &task.rank)
+            .await
     }
 }

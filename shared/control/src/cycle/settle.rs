@@ -69,13 +69,25 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         started_at: Timestamp,
     ) -> Result<(), PortError> {
         let record = &reserved.task;
-        if let Ok(progress) = record.progress.start(record.progress.attempt, task.clone(), started_at) {
+        if let Ok(progress) = record
+            .progress
+            .start(record.progress.attempt, task.clone(), started_at)
+        {
             let started = record.after(progress);
             // Somebody else's change can only be capacity-tracker's, which knew of the start before us.
-            self.ports.ledger.commit(Change { task: Some(&started), ..Change::default() }).await?;
+            self.ports
+                .ledger
+                .commit(Change {
+                    task: Some(&started),
+                    ..Change::default()
+                })
+                .await?;
         }
         self.report.started = self.report.started.saturating_add(1);
-        self.ports.ledger.dequeue(&self.turn.cluster, &record.lane, &record.rank).await
+        self.ports
+            .ledger
+            .dequeue(&self.turn.cluster, &record.lane, &record.rank)
+            .await
     }
 
     /// The instance's record: these attempts are placed.
@@ -100,15 +112,15 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     /// ECS knew better: learn what it sees there, give the room back, and put the task in its old place.
     /// The instance is closed for the rest of this cycle, or a lower-ranked task could take the room that the
     /// refused one is about to be tried with again (NoOvertaking).
-    async fn settle_refused(
-        &mut self,
-        reserved: &Reserved,
-        refusal: Refusal,
-    ) -> Result<PassEnd, PortError> {
+    async fn settle_refused(&mut self, reserved: &Reserved, refusal: Refusal) -> Result<PassEnd, PortError> {
         self.report.refused = self.report.refused.saturating_add(1);
         self.closed.insert(reserved.pin.instance.clone());
-        self.refusals
-            .insert(reserved.task.lane.clone(), HoldReason::RefusedByEcs { reason: refusal.reason.clone() });
+        self.refusals.insert(
+            reserved.task.lane.clone(),
+            HoldReason::RefusedByEcs {
+                reason: refusal.reason.clone(),
+            },
+        );
         self.requeue(reserved, refusal.reason).await?;
         self.describe_again(&reserved.pin.instance).await?;
         Ok(PassEnd::Again)
@@ -118,10 +130,15 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     /// again.
     async fn settle_unavailable(&mut self, reserved: &Reserved, message: String) -> Result<(), PortError> {
         self.report.refused = self.report.refused.saturating_add(1);
-        let reason = HoldReason::RefusedByEcs { reason: message.clone() };
+        let reason = HoldReason::RefusedByEcs {
+            reason: message.clone(),
+        };
         let now = self.ports.clock.now();
         self.requeue(reserved, message).await?;
-        self.ports.ledger.record_hold(&self.turn.cluster, &reserved.task.lane, &reason, now).await
+        self.ports
+            .ledger
+            .record_hold(&self.turn.cluster, &reserved.task.lane, &reason, now)
+            .await
     }
 
     /// The request itself is wrong: the task is refused for good, with ECS's reason.
@@ -131,11 +148,17 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let refusal = RefusedSubmission::without_position(None, format!("refused by ECS: {message}"));
         let body = record.submission_text();
         let now = self.ports.clock.now();
-        self.ports.messenger.refuse(&refusal.to_message(record.id.as_str(), &body, now)).await?;
+        self.ports
+            .messenger
+            .refuse(&refusal.to_message(record.id.as_str(), &body, now))
+            .await?;
         if let Ok(progress) = record.progress.refuse(record.progress.attempt, message) {
             self.commit_with_release(reserved, record.after(progress)).await?;
         }
-        self.ports.ledger.dequeue(&self.turn.cluster, &record.lane, &record.rank).await
+        self.ports
+            .ledger
+            .dequeue(&self.turn.cluster, &record.lane, &record.rank)
+            .await
     }
 
     /// Puts a task that was definitely not started back in its old place: its waiting entry never left.
@@ -160,7 +183,14 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         loop {
             let released = record.as_ref().and_then(|record| record.release(&attempt));
             let instance = released.as_ref().map(|released| (&cluster, released));
-            match ledger.commit(Change { task: Some(&task), instance, turn: None }).await? {
+            match ledger
+                .commit(Change {
+                    task: Some(&task),
+                    instance,
+                    turn: None,
+                })
+                .await?
+            {
                 Committed::InstanceMoved => {
                     record = ledger.load_instance(&cluster, arn).await?.map(Arc::new);
                 }
@@ -182,9 +212,15 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         change: impl Fn(&InstanceRecord) -> Option<InstanceRecord>,
     ) -> Result<(), PortError> {
         let (ledger, cluster) = (self.ports.ledger, &self.turn.cluster);
-        let changed = self.records.get(instance).and_then(|stored| Some(change(stored)?.as_next_of(stored)));
+        let changed = self
+            .records
+            .get(instance)
+            .and_then(|stored| Some(change(stored)?.as_next_of(stored)));
         if let Some(changed) = changed {
-            let write = Change { instance: Some((cluster, &changed)), ..Change::default() };
+            let write = Change {
+                instance: Some((cluster, &changed)),
+                ..Change::default()
+            };
             if ledger.commit(write).await? == Committed::Done {
                 self.records.insert(instance.clone(), Arc::new(changed));
                 return Ok(());
@@ -201,11 +237,17 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             Some(record) => record.placed().map(|(attempt, ..)| attempt.clone()).collect(),
             None => Vec::new(),
         };
-        let described = self.ports.ecs.describe_instances(cluster, std::slice::from_ref(instance)).await?;
+        let described = self
+            .ports
+            .ecs
+            .describe_instances(cluster, std::slice::from_ref(instance))
+            .await?;
         for answer in described {
             match answer {
                 DescribedInstance::Found(mut report) => {
-                    report.source = ReportSource::Described { placed_before: placed_before.clone() };
+                    report.source = ReportSource::Described {
+                        placed_before: placed_before.clone(),
+                    };
                     record_report(ledger, cluster, &report).await?;
                 }
                 DescribedInstance::Missing(arn) => {

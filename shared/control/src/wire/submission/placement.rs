@@ -7,10 +7,9 @@ use crate::wire::refusal::Refusal;
 use crate::wire::strict_json::field::Field;
 use crate::wire::suggestion::escaped;
 
-/// RunTask takes 10 constraints, those of the task definition included, and Berth adds one: the pin to the
-/// instance it has reserved.
+/// RunTask takes 10 constraints, those of the task definition included; those are counted when it is known.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
-const CONSTRAINTS_MAX: usize = 9;
+const CONSTRAINTS_MAX: usize = 10;
 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 const STRATEGIES_MAX: usize = 5;
@@ -28,9 +27,8 @@ enum ConstraintType {
 
 /// Reads `placementConstraints`.
 pub(super) fn decode_constraints(field: &Field<'_>) -> Result<Vec<Constraint>, Refusal> {
-    let of = "constraints (RunTask takes 10, and Berth adds one that names the instance)";
     field
-        .items(CONSTRAINTS_MAX, of)?
+        .items(CONSTRAINTS_MAX, "constraints")?
         .iter()
         .map(decode_constraint)
         .collect()

@@ -1,7 +1,8 @@
 //! What RunTask is told besides the cluster, the task definition, the count, the client token, `startedBy`
 //! and the pin. It is stored with the task, as JSON, from its acceptance to its launch.
 
-use berth_scheduler::id::TaskGroup;
+use berth_scheduler::constraint::expression::EXPRESSION_CHARACTERS_MAX;
+use berth_scheduler::id::{Ec2InstanceId, TaskGroup};
 use berth_scheduler::shape::Constraint;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -111,6 +112,26 @@ impl From<&Constraint> for PlacementConstraint {
     }
 }
 
+impl LaunchRequest {
+    /// The placement constraints together with the pin to an instance. The pin joins the first `memberOf`
+    /// with room for it, so that all ten constraints that RunTask takes can be the user's.
+    pub fn pinned_to(&self, instance: &Ec2InstanceId) -> Vec<PlacementConstraint> {
+        let pin = format!("ec2InstanceId == {instance}");
+        let mut constraints = self.placement_constraints.clone();
+        let joined = constraints.iter_mut().find_map(|constraint| match constraint {
+            PlacementConstraint::MemberOf { expression } => {
+                let both = format!("({expression}) and {pin}");
+                (both.chars().count() <= EXPRESSION_CHARACTERS_MAX).then(|| *expression = both)
+            }
+            PlacementConstraint::DistinctInstance => None,
+        });
+        if joined.is_none() {
+            constraints.push(PlacementConstraint::MemberOf { expression: pin });
+        }
+        constraints
+    }
+}
+
 /// A tag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
@@ -187,5 +208,41 @@ mod group_as_text {
         let text: Option<String> = Option::deserialize(deserializer)?;
         text.map(|text| TaskGroup::parse(&text).map_err(D::Error::custom))
             .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pinned(constraints: &[PlacementConstraint]) -> Vec<PlacementConstraint> {
+        let request = LaunchRequest {
+            placement_constraints: constraints.to_vec(),
+            ..LaunchRequest::default()
+        };
+        request.pinned_to(&Ec2InstanceId::parse("i-1").unwrap())
+    }
+
+    fn member_of(expression: &str) -> PlacementConstraint {
+        PlacementConstraint::MemberOf {
+            expression: expression.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_pin_joins_an_expression_of_the_user_when_there_is_one_with_room() {
+        assert_eq!(pinned(&[]), [member_of("ec2InstanceId == i-1")]);
+        assert_eq!(
+            pinned(&[
+                PlacementConstraint::DistinctInstance,
+                member_of("attribute:a == b or attribute:c exists")
+            ]),
+            [
+                PlacementConstraint::DistinctInstance,
+                member_of("(attribute:a == b or attribute:c exists) and ec2InstanceId == i-1")
+            ]
+        );
+        let long = format!("attribute:a == {}", "b".repeat(1_970));
+        assert_eq!(pinned(&[member_of(&long)]).len(), 2);
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 /// Values of `placementConstraints`; the field is relative to it.
 const CONSTRAINTS: &[Case] = &[
-    ("{}", "", "give a list of at most 9 constraints"),
+    ("{}", "", "give a list of at most 10 constraints"),
     ("[\"distinctInstance\"]", "[0]", "is a text: give an object"),
     (
         "[{}]",
@@ -100,11 +100,11 @@ fn constraints_are_as_runtask_takes_them() {
             piece,
         );
     }
-    let ten = [r#"{"type": "distinctInstance"}"#; 10].join(",");
+    let eleven = [r#"{"type": "distinctInstance"}"#; 11].join(",");
     check_body(
-        &format!("{{\"placementConstraints\": [{ten}]}}"),
+        &format!("{{\"placementConstraints\": [{eleven}]}}"),
         &at(""),
-        "has 10 entries: give a list of at most 9",
+        "has 11 entries: give a list of at most 10",
     );
     for (expression, piece) in [
         (
