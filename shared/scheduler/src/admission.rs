@@ -1,7 +1,7 @@
 //! The decision of a cycle: which waiting tasks start now, and where.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::hold::HoldReason;
 use crate::id::{ContainerInstanceArn, LaneKey, TaskId};
@@ -58,18 +58,28 @@ pub enum PlanEnd {
 ///
 /// INVARIANT (NoOvertaking): a task is admitted only when every higher-ranked waiting task was looked at
 /// before it and fits nowhere in the room then left. Room only shrinks while a plan is made, so what did not
-/// fit then does not fit at the end either. When a lane's loaded heads run out while more wait behind them,
-/// planning stops, because the next of them may rank above everything else.
+/// fit then does not fit at the end either; only a constraint about running tasks (`task:group == databases`)
+/// can come true through an admission, so lanes with one are looked at again after each. When a lane's loaded
+/// heads run out while more wait behind them, planning stops, because the next of them may rank above
+/// everything else.
 pub fn plan(snapshot: &Snapshot, lanes: &[Lane], limits: &PlanLimits) -> AdmissionPlan {
-    let mut plan = AdmissionPlan { admissions: Vec::new(), held: Vec::new(), end: PlanEnd::Complete };
+    let mut plan = AdmissionPlan {
+        admissions: Vec::new(),
+        held: Vec::new(),
+        end: PlanEnd::Complete,
+    };
     let under_way = tasks_under_way(snapshot);
     let mut placement = Placement::new(snapshot, &limits.closed);
+    let mut held: BTreeMap<&LaneKey, HoldReason> = BTreeMap::new();
+    let mut held_by_running_tasks: Vec<Head<'_>> = Vec::new();
     let mut order: BinaryHeap<Reverse<Head<'_>>> = BinaryHeap::with_capacity(lanes.len());
     for lane in lanes {
         order.extend(Head::from(lane, 0).map(Reverse));
     }
     while let Some(Reverse(Head { rank, position, lane })) = order.pop() {
-        let Some(task) = lane.heads.get(position) else { continue };
+        let Some(task) = lane.heads.get(position) else {
+            continue;
+        };
         if !under_way.contains(&rank.task()) {
             if plan.admissions.len() >= limits.admissions_max {
                 plan.end = PlanEnd::MoreToPlan;
@@ -77,13 +87,20 @@ pub fn plan(snapshot: &Snapshot, lanes: &[Lane], limits: &PlanLimits) -> Admissi
             }
             let seed = PlacementSeed::of_task(&rank.task());
             match placement.place(&lane.shape, &task.group, seed) {
-                Ok(instance) => plan.admissions.push(Admission {
-                    rank: rank.clone(),
-                    lane: lane.key.clone(),
-                    instance,
-                }),
+                Ok(instance) => {
+                    held.remove(&lane.key);
+                    order.extend(held_by_running_tasks.drain(..).map(Reverse));
+                    plan.admissions.push(Admission {
+                        rank: rank.clone(),
+                        lane: lane.key.clone(),
+                        instance,
+                    });
+                }
                 Err(reason) => {
-                    plan.held.push((lane.key.clone(), reason));
+                    held.insert(&lane.key, reason);
+                    if lane.shape.depends_on_running_tasks() {
+                        held_by_running_tasks.push(Head { rank, position, lane });
+                    }
                     continue;
                 }
             }
@@ -97,6 +114,10 @@ pub fn plan(snapshot: &Snapshot, lanes: &[Lane], limits: &PlanLimits) -> Admissi
             None => {}
         }
     }
+    plan.held = held
+        .into_iter()
+        .map(|(lane, reason)| (lane.clone(), reason))
+        .collect();
     plan
 }
 
@@ -104,7 +125,10 @@ pub fn plan(snapshot: &Snapshot, lanes: &[Lane], limits: &PlanLimits) -> Admissi
 /// be admitted a second time.
 fn tasks_under_way(snapshot: &Snapshot) -> BTreeSet<TaskId> {
     let instances = snapshot.instances().iter();
-    instances.flat_map(|it| it.record.pending_attempts()).map(|attempt| attempt.task.clone()).collect()
+    instances
+        .flat_map(|it| it.record.pending_attempts())
+        .map(|attempt| attempt.task.clone())
+        .collect()
 }
 
 /// The next task of a lane, ordered by rank.
@@ -117,7 +141,11 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     fn from(lane: &'a Lane, position: usize) -> Option<Self> {
         let task = lane.heads.get(position)?;
-        Some(Self { rank: &task.rank, position, lane })
+        Some(Self {
+            rank: &task.rank,
+            position,
+            lane,
+        })
     }
 }
 

@@ -46,7 +46,9 @@ impl AttributeSet {
 
     /// Names and values in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 
     /// How many attributes there are.
@@ -99,7 +101,12 @@ impl AttributeSet {
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, Option<V>)> for AttributeSet {
     fn from_iter<I: IntoIterator<Item = (N, Option<V>)>>(attributes: I) -> Self {
-        Self(attributes.into_iter().map(|(name, value)| (name.into(), value.map(Into::into))).collect())
+        Self(
+            attributes
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.map(Into::into)))
+                .collect(),
+        )
     }
 }
 
@@ -111,8 +118,14 @@ mod tests {
     fn a_fingerprint_tells_sets_apart_and_ignores_order() {
         let set = |pairs: &[(&str, Option<&str>)]| pairs.iter().copied().collect::<AttributeSet>();
         let one = set(&[("a", Some("1")), ("b", None)]);
-        assert_eq!(one.fingerprint(), set(&[("b", None), ("a", Some("1"))]).fingerprint());
-        assert_ne!(one.fingerprint(), set(&[("a", Some("1")), ("b", Some(""))]).fingerprint());
+        assert_eq!(
+            one.fingerprint(),
+            set(&[("b", None), ("a", Some("1"))]).fingerprint()
+        );
+        assert_ne!(
+            one.fingerprint(),
+            set(&[("a", Some("1")), ("b", Some(""))]).fingerprint()
+        );
         assert_ne!(one.fingerprint(), set(&[("a", Some("1b"))]).fingerprint());
     }
 

@@ -26,7 +26,11 @@ impl IdError {
 
 impl std::fmt::Display for IdError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` is not a {}: expected {}", self.text, self.kind, self.expected)
+        write!(
+            f,
+            "`{}` is not a {}: expected {}",
+            self.text, self.kind, self.expected
+        )
     }
 }
 
@@ -75,7 +79,9 @@ macro_rules! text_id {
 fn is_name(text: &str, longest: usize, extra: &[char]) -> bool {
     !text.is_empty()
         && text.len() <= longest
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(&c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || extra.contains(&c))
 }
 
 /// `arn:PARTITION:ecs:REGION:ACCOUNT:KIND/...`, and the last part is not empty.
@@ -88,7 +94,10 @@ fn is_ecs_arn(text: &str, kind: &str) -> bool {
     let (Some("arn"), Some(partition), Some("ecs")) = head else {
         return false;
     };
-    let Some(rest) = resource.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')) else {
+    let Some(rest) = resource
+        .strip_prefix(kind)
+        .and_then(|rest| rest.strip_prefix('/'))
+    else {
         return false;
     };
     partition.starts_with("aws")
@@ -116,7 +125,11 @@ impl ClusterName {
     /// # Errors
     /// When the text is neither.
     pub fn from_name_or_arn(text: &str) -> Result<Self, IdError> {
-        if is_ecs_arn(text, "cluster") { Self::parse(last_segment(text)) } else { Self::parse(text) }
+        if is_ecs_arn(text, "cluster") {
+            Self::parse(last_segment(text))
+        } else {
+            Self::parse(text)
+        }
     }
 }
 
@@ -157,7 +170,9 @@ text_id!(
 impl TaskDefinitionArn {
     /// The family: the name without its revision.
     pub fn family(&self) -> &str {
-        last_segment(&self.0).rsplit_once(':').map_or("", |(family, _)| family)
+        last_segment(&self.0)
+            .rsplit_once(':')
+            .map_or("", |(family, _)| family)
     }
 }
 
@@ -200,12 +215,19 @@ text_id!(
 impl TaskId {
     /// The id of a submission's copy number `copy`, counted from 1.
     pub fn of_copy(submission: &SubmissionId, copy: u8) -> Self {
-        if copy <= 1 { Self(Arc::clone(&submission.0)) } else { Self(Arc::from(format!("{submission}/{copy}"))) }
+        if copy <= 1 {
+            Self(Arc::clone(&submission.0))
+        } else {
+            Self(Arc::from(format!("{submission}/{copy}")))
+        }
     }
 
     /// Which copy of its submission this task is, counted from 1.
     pub fn copy_number(&self) -> u8 {
-        self.0.split_once('/').and_then(|(_, copy)| copy.parse().ok()).unwrap_or(1)
+        self.0
+            .split_once('/')
+            .and_then(|(_, copy)| copy.parse().ok())
+            .unwrap_or(1)
     }
 
     /// The part before the copy number.
@@ -300,7 +322,10 @@ impl AttemptId {
     /// Reads the attempt back from a task's `startedBy`; `None` for tasks that others started.
     pub fn from_started_by(text: &str) -> Option<Self> {
         let (number, task) = text.strip_prefix(STARTED_BY_PREFIX)?.split_once('/')?;
-        Some(Self { task: TaskId::parse(task).ok()?, number: AttemptNumber::new(number.parse().ok()?) })
+        Some(Self {
+            task: TaskId::parse(task).ok()?,
+            number: AttemptNumber::new(number.parse().ok()?),
+        })
     }
 }
 
@@ -316,7 +341,8 @@ mod tests {
 
     #[test]
     fn a_cluster_is_named_by_name_or_arn() {
-        let by_arn = ClusterName::from_name_or_arn("arn:aws:ecs:us-east-1:123456789012:cluster/batch").unwrap();
+        let by_arn =
+            ClusterName::from_name_or_arn("arn:aws:ecs:us-east-1:123456789012:cluster/batch").unwrap();
         assert_eq!(by_arn, ClusterName::from_name_or_arn("batch").unwrap());
         assert!(ClusterName::from_name_or_arn("arn:aws:ecs:us-east-1:123456789012:task/batch").is_err());
         assert!(ClusterName::from_name_or_arn("").is_err());
@@ -330,12 +356,15 @@ mod tests {
         ] {
             assert_eq!(ContainerInstanceArn::parse(arn).unwrap().id(), "40f0e62c");
         }
-        assert!(ContainerInstanceArn::parse("arn:aws:ecs:us-east-1:123456789012:container-instance/").is_err());
+        assert!(
+            ContainerInstanceArn::parse("arn:aws:ecs:us-east-1:123456789012:container-instance/").is_err()
+        );
     }
 
     #[test]
     fn a_task_definition_arn_has_a_family_and_a_revision() {
-        let arn = TaskDefinitionArn::parse("arn:aws:ecs:us-east-1:123456789012:task-definition/etl:12").unwrap();
+        let arn =
+            TaskDefinitionArn::parse("arn:aws:ecs:us-east-1:123456789012:task-definition/etl:12").unwrap();
         assert_eq!(arn.family(), "etl");
         assert!(TaskDefinitionArn::parse("arn:aws:ecs:us-east-1:123456789012:task-definition/etl").is_err());
     }
@@ -355,8 +384,10 @@ mod tests {
 
     #[test]
     fn started_by_names_the_attempt_and_is_read_back() {
-        let attempt =
-            AttemptId { task: TaskId::parse("etl-2026_11/2").unwrap(), number: AttemptNumber::new(3) };
+        let attempt = AttemptId {
+            task: TaskId::parse("etl-2026_11/2").unwrap(),
+            number: AttemptNumber::new(3),
+        };
         assert_eq!(attempt.started_by(), "berth/3/etl-2026_11/2");
         assert_eq!(AttemptId::from_started_by("berth/3/etl-2026_11/2"), Some(attempt));
         for foreign in ["ecs-svc/123", "berth/", "berth/x/etl", "berth/1/", ""] {

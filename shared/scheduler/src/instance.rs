@@ -146,10 +146,13 @@ impl InstanceRecord {
 
     /// The reservations here whose task ECS has placed.
     pub fn placed(&self) -> impl Iterator<Item = (&AttemptId, &Reservation, &PlacedTask)> {
-        self.state.reservations.iter().filter_map(|(attempt, reservation)| match &reservation.state {
-            ReservationState::Placed(placed) => Some((attempt, reservation, placed)),
-            ReservationState::Pending => None,
-        })
+        self.state
+            .reservations
+            .iter()
+            .filter_map(|(attempt, reservation)| match &reservation.state {
+                ReservationState::Placed(placed) => Some((attempt, reservation, placed)),
+                ReservationState::Pending => None,
+            })
     }
 
     fn changed(&self, change: impl FnOnce(&mut InstanceState)) -> Self {

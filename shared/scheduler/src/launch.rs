@@ -65,20 +65,29 @@ impl Refusal {
     /// Reads the reason of a RunTask failure. Reasons are matched by prefix: ECS adds details behind them.
     pub fn from_reason(reason: &str) -> Self {
         let starts = |prefix: &str| {
-            reason.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+            reason
+                .get(..prefix.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
         };
         let kind = if starts("RESOURCE") {
             RefusalKind::Resource
         } else if starts("AGENT") {
             RefusalKind::Agent
-        } else if starts("ATTRIBUTE") || starts("LOCATION") || starts("MemberOf") || starts("distinctInstance") {
+        } else if starts("ATTRIBUTE")
+            || starts("LOCATION")
+            || starts("MemberOf")
+            || starts("distinctInstance")
+        {
             RefusalKind::Constraint
         } else if starts("MISSING") || starts("INACTIVE") {
             RefusalKind::Missing
         } else {
             RefusalKind::Other
         };
-        Self { kind, reason: reason.to_owned() }
+        Self {
+            kind,
+            reason: reason.to_owned(),
+        }
     }
 }
 
@@ -90,7 +99,10 @@ impl Refusal {
 pub fn outcome_of_exception(code: Option<&str>, message: &str, status: Option<u16>) -> LaunchOutcome {
     let message = message.to_owned();
     // Throttling also comes wrapped in other exceptions, so the words count more than the name.
-    if ["Rate exceeded", "Throttling", "TooManyRequests"].iter().any(|word| message.contains(word)) {
+    if ["Rate exceeded", "Throttling", "TooManyRequests"]
+        .iter()
+        .any(|word| message.contains(word))
+    {
         return LaunchOutcome::Throttled;
     }
     match code {
@@ -102,12 +114,19 @@ pub fn outcome_of_exception(code: Option<&str>, message: &str, status: Option<u1
         }
         Some(_) if status.is_some_and(|status| status >= 500) => LaunchOutcome::Unknown { message },
         Some("InvalidParameterException") if message.contains("No Container Instances were found") => {
-            LaunchOutcome::Refused(Refusal { kind: RefusalKind::Missing, reason: message })
+            LaunchOutcome::Refused(Refusal {
+                kind: RefusalKind::Missing,
+                reason: message,
+            })
         }
         Some("ClientException") if message.contains("PROVISIONING") => LaunchOutcome::Throttled,
         Some(
-            "AccessDeniedException" | "BlockedException" | "ClusterNotFoundException"
-            | "UnrecognizedClientException" | "ExpiredTokenException" | "InvalidSignatureException",
+            "AccessDeniedException"
+            | "BlockedException"
+            | "ClusterNotFoundException"
+            | "UnrecognizedClientException"
+            | "ExpiredTokenException"
+            | "InvalidSignatureException",
         ) => LaunchOutcome::Unavailable { message },
         Some(_) => LaunchOutcome::Invalid { message },
     }
@@ -125,7 +144,10 @@ mod tests {
             ("AGENT", RefusalKind::Agent),
             ("ATTRIBUTE", RefusalKind::Constraint),
             ("LOCATION", RefusalKind::Constraint),
-            ("MemberOf placement constraint unsatisfied.", RefusalKind::Constraint),
+            (
+                "MemberOf placement constraint unsatisfied.",
+                RefusalKind::Constraint,
+            ),
             ("memberOf constraint unsatisfied", RefusalKind::Constraint),
             ("MISSING", RefusalKind::Missing),
             ("a reason of next year", RefusalKind::Other),
@@ -139,16 +161,26 @@ mod tests {
     fn throttling_is_recognised_however_it_is_wrapped() {
         for (code, message) in [
             ("ThrottlingException", "Rate exceeded"),
-            ("InvalidParameterException", "Unable to create network interface (ErrorCode: Throttling)"),
+            (
+                "InvalidParameterException",
+                "Unable to create network interface (ErrorCode: Throttling)",
+            ),
             ("ClientException", "Rate exceeded"),
         ] {
-            assert_eq!(outcome_of_exception(Some(code), message, Some(400)), LaunchOutcome::Throttled);
+            assert_eq!(
+                outcome_of_exception(Some(code), message, Some(400)),
+                LaunchOutcome::Throttled
+            );
         }
     }
 
     #[test]
     fn no_answer_and_server_errors_leave_the_outcome_unknown() {
-        for (code, status) in [(None, None), (Some("ServerException"), Some(500)), (Some("Strange"), Some(503))] {
+        for (code, status) in [
+            (None, None),
+            (Some("ServerException"), Some(500)),
+            (Some("Strange"), Some(503)),
+        ] {
             let outcome = outcome_of_exception(code, "lost", status);
             assert!(matches!(outcome, LaunchOutcome::Unknown { .. }), "{outcome:?}");
         }
@@ -156,7 +188,11 @@ mod tests {
 
     #[test]
     fn a_wrong_request_is_not_tried_again_and_a_missing_right_is_no_fault_of_the_task() {
-        let invalid = outcome_of_exception(Some("InvalidParameterException"), "TaskDefinition is inactive", Some(400));
+        let invalid = outcome_of_exception(
+            Some("InvalidParameterException"),
+            "TaskDefinition is inactive",
+            Some(400),
+        );
         assert!(matches!(invalid, LaunchOutcome::Invalid { .. }));
         let denied = outcome_of_exception(Some("AccessDeniedException"), "not authorized", Some(400));
         assert!(matches!(denied, LaunchOutcome::Unavailable { .. }));

@@ -136,7 +136,10 @@ impl TaskProgress {
     pub fn call_again(&self, attempt: AttemptNumber, now: Timestamp) -> Result<Self, MovedOn> {
         let reserved = self.reserved(attempt)?;
         let call_by = now.saturating_add_millis(LAUNCH_WINDOW_MS);
-        Ok(self.with(TaskState::Reserved(ReservedTask { call_by, ..reserved.clone() })))
+        Ok(self.with(TaskState::Reserved(ReservedTask {
+            call_by,
+            ..reserved.clone()
+        })))
     }
 
     /// Records that a repeated call was refused while an earlier one, sent before `call_by`, may still arrive.
@@ -150,7 +153,11 @@ impl TaskProgress {
         call_by: Timestamp,
     ) -> Result<Self, MovedOn> {
         let reserved = self.reserved(attempt)?.clone();
-        Ok(self.with(TaskState::Reserved(ReservedTask { call_by, refused: Some(reason), ..reserved })))
+        Ok(self.with(TaskState::Reserved(ReservedTask {
+            call_by,
+            refused: Some(reason),
+            ..reserved
+        })))
     }
 
     /// Records that ECS placed attempt `attempt`.
@@ -327,7 +334,10 @@ mod tests {
         };
         assert_eq!(reserved.open_reservation(at(49 * 60)), OpenReservation::CallAgain);
         assert_eq!(reserved.open_reservation(at(50 * 60)), OpenReservation::LookUp);
-        let refused = ReservedTask { refused: Some("AGENT".into()), ..reserved.clone() };
+        let refused = ReservedTask {
+            refused: Some("AGENT".into()),
+            ..reserved.clone()
+        };
         assert_eq!(refused.open_reservation(at(179)), OpenReservation::Wait);
         assert_eq!(refused.open_reservation(at(180)), OpenReservation::CallAgain);
         assert!(!reserved.earlier_calls_are_over(at(179)) && reserved.earlier_calls_are_over(at(180)));

@@ -80,8 +80,14 @@ mod tests {
     #[test]
     fn taking_more_than_there_is_is_a_value_and_not_a_panic() {
         assert_eq!(MemoryMib::new(5).checked_take(MemoryMib::new(6)), None);
-        assert_eq!(MemoryMib::new(5).saturating_take(MemoryMib::new(6)), MemoryMib::ZERO);
-        assert_eq!(CpuUnits::new(u32::MAX).saturating_add(CpuUnits::new(1)).get(), u32::MAX);
+        assert_eq!(
+            MemoryMib::new(5).saturating_take(MemoryMib::new(6)),
+            MemoryMib::ZERO
+        );
+        assert_eq!(
+            CpuUnits::new(u32::MAX).saturating_add(CpuUnits::new(1)).get(),
+            u32::MAX
+        );
     }
 
     #[test]

@@ -353,7 +353,10 @@ pub fn ports_short(needed: &HostPorts, ports_taken: &HostPorts) -> Option<ShortD
         return Some(ShortDimension::Ports { taken });
     }
     let remaining = HOST_PORTS_MAX.saturating_sub(ports_taken.len());
-    (needed.len() > remaining).then_some(ShortDimension::PortLimit { needed: needed.len(), remaining })
+    (needed.len() > remaining).then_some(ShortDimension::PortLimit {
+        needed: needed.len(),
+        remaining,
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! fits nowhere, none does.
 
 use crate::attributes::RequiredAttribute;
-use crate::constraint::expression::Expression;
+use crate::constraint::expression::{Dependencies, Expression};
 use crate::id::TaskGroup;
 use crate::resources::Demand;
 
@@ -26,6 +26,16 @@ pub struct Shape {
     /// The group whose tasks must each be on an instance of their own; set exactly when a constraint is
     /// [`Constraint::DistinctInstance`].
     pub distinct_group: Option<TaskGroup>,
+}
+
+impl Shape {
+    /// Whether a task of this shape may fit later only because another one was placed.
+    pub fn depends_on_running_tasks(&self) -> bool {
+        self.constraints.iter().any(|constraint| match constraint {
+            Constraint::DistinctInstance => false,
+            Constraint::MemberOf(expression) => expression.depends_on() == Dependencies::RunningTasks,
+        })
+    }
 }
 
 /// A placement constraint.

@@ -68,9 +68,16 @@ impl ExpressionSubject for InstanceView {
         let unreported = |placed: &PlacedTask| {
             placed.report == ReportInclusion::NotYet && placed.stage == TaskStage::Running
         };
-        let placed = self.record.placed().filter(|(.., placed)| unreported(placed)).count();
+        let placed = self
+            .record
+            .placed()
+            .filter(|(.., placed)| unreported(placed))
+            .count();
         let ours = self.record.pending_attempts().count().saturating_add(placed);
-        self.record.state().running_tasks.saturating_add(u32::try_from(ours).unwrap_or(u32::MAX))
+        self.record
+            .state()
+            .running_tasks
+            .saturating_add(u32::try_from(ours).unwrap_or(u32::MAX))
     }
 
     fn for_each_task_group(&self, visit: &mut dyn FnMut(&str)) {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::*;
 use crate::attributes::AttributeSet;
+use crate::constraint::expression::Expression;
 use crate::id::{AttemptId, AttemptNumber, ReportVersion, TaskGroup};
 use crate::instance::{InstanceRecord, Observed, observe};
 use crate::quantity::{CpuUnits, MemoryMib};
 use crate::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
 use crate::resources::{Demand, Resources};
-use crate::shape::Shape;
+use crate::shape::{Constraint, Shape};
 use crate::snapshot::InstanceView;
 use crate::timestamp::Timestamp;
 use crate::waiting::{Priority, WaitingTask};
@@ -19,12 +20,18 @@ fn group() -> TaskGroup {
 }
 
 fn memory(mib: u32) -> Demand {
-    Demand { memory: MemoryMib::new(mib), ..Demand::default() }
+    Demand {
+        memory: MemoryMib::new(mib),
+        ..Demand::default()
+    }
 }
 
 fn instance(name: &str, mib: u32) -> InstanceRecord {
-    let resources =
-        Resources { cpu: CpuUnits::new(1024), memory: MemoryMib::new(mib), ..Resources::default() };
+    let resources = Resources {
+        cpu: CpuUnits::new(1024),
+        memory: MemoryMib::new(mib),
+        ..Resources::default()
+    };
     let report = InstanceReport {
         instance: ContainerInstanceArn::parse(&format!("arn:aws:ecs:r:1:container-instance/default/{name}"))
             .unwrap(),
@@ -48,7 +55,10 @@ fn instance(name: &str, mib: u32) -> InstanceRecord {
 }
 
 fn snapshot(records: Vec<InstanceRecord>) -> Snapshot {
-    let view = |record| InstanceView { record: Arc::new(record), attributes: Arc::new(AttributeSet::default()) };
+    let view = |record| InstanceView {
+        record: Arc::new(record),
+        attributes: Arc::new(AttributeSet::default()),
+    };
     Snapshot::new(records.into_iter().map(view).collect())
 }
 
@@ -68,23 +78,35 @@ fn lane(key: &str, mib: u32, tasks: &[(&str, u16, i64)]) -> Lane {
     heads.sort_by(|one, other| one.rank.cmp(&other.rank));
     Lane {
         key: LaneKey::parse(key).unwrap(),
-        shape: Arc::new(Shape { demand: memory(mib), ..Shape::default() }),
+        shape: Arc::new(Shape {
+            demand: memory(mib),
+            ..Shape::default()
+        }),
         heads,
         tail: LaneTail::Empty,
     }
 }
 
 fn limits() -> PlanLimits {
-    PlanLimits { admissions_max: 100, closed: BTreeSet::new() }
+    PlanLimits {
+        admissions_max: 100,
+        closed: BTreeSet::new(),
+    }
 }
 
 fn admitted(plan: &AdmissionPlan) -> Vec<String> {
-    plan.admissions.iter().map(|admission| admission.rank.task().to_string()).collect()
+    plan.admissions
+        .iter()
+        .map(|admission| admission.rank.task().to_string())
+        .collect()
 }
 
 #[test]
 fn lanes_are_merged_by_rank() {
-    let lanes = [lane("small", 10, &[("s1", 5, 1), ("s2", 1, 1)]), lane("big", 20, &[("b1", 9, 2), ("b2", 1, 0)])];
+    let lanes = [
+        lane("small", 10, &[("s1", 5, 1), ("s2", 1, 1)]),
+        lane("big", 20, &[("b1", 9, 2), ("b2", 1, 0)]),
+    ];
     let plan = plan(&snapshot(vec![instance("a", 1000)]), &lanes, &limits());
     assert_eq!(admitted(&plan), ["b1", "s1", "b2", "s2"]);
     assert_eq!((plan.held.len(), plan.end), (0, PlanEnd::Complete));
@@ -92,10 +114,19 @@ fn lanes_are_merged_by_rank() {
 
 #[test]
 fn a_head_that_fits_nowhere_holds_its_lane_and_nobody_else() {
-    let lanes = [lane("big", 900, &[("b1", 9, 0), ("b2", 9, 1)]), lane("small", 100, &[("s1", 1, 2)])];
-    let plan = plan(&snapshot(vec![instance("a", 512), instance("b", 512)]), &lanes, &limits());
+    let lanes = [
+        lane("big", 900, &[("b1", 9, 0), ("b2", 9, 1)]),
+        lane("small", 100, &[("s1", 1, 2)]),
+    ];
+    let plan = plan(
+        &snapshot(vec![instance("a", 512), instance("b", 512)]),
+        &lanes,
+        &limits(),
+    );
     assert_eq!(admitted(&plan), ["s1"]);
-    let [(key, HoldReason::NeverFits(explanation))] = &plan.held[..] else { panic!("{plan:?}") };
+    let [(key, HoldReason::NeverFits(explanation))] = &plan.held[..] else {
+        panic!("{plan:?}")
+    };
     assert_eq!((key.as_str(), explanation.evaluated), ("big", 2));
 }
 
@@ -103,9 +134,15 @@ fn a_head_that_fits_nowhere_holds_its_lane_and_nobody_else() {
 fn a_full_instance_admits_the_highest_ranked_and_explains_the_rest() {
     let tasks: Vec<String> = (0..7).map(|number| format!("t{number}")).collect();
     let tasks: Vec<(&str, u16, i64)> = tasks.iter().map(|id| (id.as_str(), 10, 0)).collect();
-    let plan = plan(&snapshot(vec![instance("a", 512)]), &[lane("l", 100, &tasks)], &limits());
+    let plan = plan(
+        &snapshot(vec![instance("a", 512)]),
+        &[lane("l", 100, &tasks)],
+        &limits(),
+    );
     assert_eq!(admitted(&plan), ["t0", "t1", "t2", "t3", "t4"]);
-    let [(_, HoldReason::Shortfall(explanation))] = &plan.held[..] else { panic!("{plan:?}") };
+    let [(_, HoldReason::Shortfall(explanation))] = &plan.held[..] else {
+        panic!("{plan:?}")
+    };
     let nearest = explanation.nearest.as_ref().unwrap();
     assert_eq!(nearest.shortfall.to_string(), "memory: needs 100 MiB, 12 free");
 }
@@ -116,25 +153,48 @@ fn planning_stops_where_the_loaded_heads_of_a_lane_run_out() {
     first.tail = LaneTail::MoreWaiting;
     let lanes = [first, lane("second", 10, &[("s1", 1, 0)])];
     let plan = plan(&snapshot(vec![instance("a", 1000)]), &lanes, &limits());
-    assert_eq!(admitted(&plan), ["f1"], "the next of the first lane may rank above s1");
+    assert_eq!(
+        admitted(&plan),
+        ["f1"],
+        "the next of the first lane may rank above s1"
+    );
     assert_eq!(plan.end, PlanEnd::MoreToPlan);
 }
 
 #[test]
 fn a_task_whose_launch_is_under_way_is_not_admitted_twice() {
-    let attempt = AttemptId { task: TaskId::parse("t1").unwrap(), number: AttemptNumber::new(1) };
-    let busy = instance("a", 512).reserve(attempt, &memory(100), &group()).unwrap();
-    let plan = plan(&snapshot(vec![busy]), &[lane("l", 100, &[("t1", 1, 0), ("t2", 1, 1)])], &limits());
+    let attempt = AttemptId {
+        task: TaskId::parse("t1").unwrap(),
+        number: AttemptNumber::new(1),
+    };
+    let busy = instance("a", 512)
+        .reserve(attempt, &memory(100), &group())
+        .unwrap();
+    let plan = plan(
+        &snapshot(vec![busy]),
+        &[lane("l", 100, &[("t1", 1, 0), ("t2", 1, 1)])],
+        &limits(),
+    );
     assert_eq!(admitted(&plan), ["t2"]);
 }
 
 #[test]
 fn a_closed_instance_takes_nobody_in_this_cycle() {
     let record = instance("a", 512);
-    let limits = PlanLimits { closed: [record.arn().clone()].into_iter().collect(), ..limits() };
-    let plan = plan(&snapshot(vec![record]), &[lane("l", 100, &[("t1", 1, 0)])], &limits);
+    let limits = PlanLimits {
+        closed: [record.arn().clone()].into_iter().collect(),
+        ..limits()
+    };
+    let plan = plan(
+        &snapshot(vec![record]),
+        &[lane("l", 100, &[("t1", 1, 0)])],
+        &limits,
+    );
     assert!(plan.admissions.is_empty());
-    assert!(matches!(&plan.held[..], [(_, HoldReason::NoInstanceMatches(_))]), "{plan:?}");
+    assert!(
+        matches!(&plan.held[..], [(_, HoldReason::NoInstanceMatches(_))]),
+        "{plan:?}"
+    );
 }
 
 #[test]
@@ -143,8 +203,36 @@ fn planning_again_without_change_admits_nothing_new() {
     let lanes = [lane("l", 100, &[("t1", 1, 0), ("t2", 1, 1)])];
     let first = plan(&snapshot(vec![record.clone()]), &lanes, &limits());
     for admission in &first.admissions {
-        let attempt = AttemptId { task: admission.rank.task(), number: AttemptNumber::new(1) };
+        let attempt = AttemptId {
+            task: admission.rank.task(),
+            number: AttemptNumber::new(1),
+        };
         record = record.reserve(attempt, &memory(100), &group()).unwrap();
     }
-    assert!(plan(&snapshot(vec![record]), &lanes, &limits()).admissions.is_empty());
+    assert!(
+        plan(&snapshot(vec![record]), &lanes, &limits())
+            .admissions
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_task_that_wants_company_is_looked_at_again_when_it_comes() {
+    let beside = |group: &str| {
+        let expression = Expression::parse(&format!("task:group == {group}")).unwrap();
+        Shape {
+            demand: memory(100),
+            constraints: vec![Constraint::MemberOf(expression)],
+            ..Shape::default()
+        }
+    };
+    let mut follower = lane("follower", 100, &[("follower", 9, 0)]);
+    follower.shape = Arc::new(beside("family:etl"));
+    let lanes = [
+        follower,
+        lane("small", 100, &[("s1", 5, 0), ("s2", 1, 0), ("s3", 0, 0)]),
+    ];
+    let plan = plan(&snapshot(vec![instance("a", 300)]), &lanes, &limits());
+    assert_eq!(admitted(&plan), ["s1", "follower", "s2"]);
+    assert_eq!(plan.held.len(), 1);
 }

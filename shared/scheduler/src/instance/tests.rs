@@ -273,7 +273,11 @@ fn every_change_raises_the_revision() {
     let fourth = third.release(&attempt("a")).unwrap();
     let revisions = [&first, &second, &third, &fourth].map(|record| record.state().revision.get());
     assert_eq!(revisions, [1, 2, 3, 4]);
-    assert_eq!(fourth.clone().as_next_of(&second).state().revision.get(), 3, "several changes, one write");
+    assert_eq!(
+        fourth.clone().as_next_of(&second).state().revision.get(),
+        3,
+        "several changes, one write"
+    );
     assert_eq!(fourth.release(&attempt("a")), None);
     assert_eq!(fourth.place(&attempt("a"), task("t"), at(1)), None);
 }
