@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from deployment import EVENT_SOURCE, accept_functions_without_tls, deploy, start_ecs, start_emulator
+from deployment import (
+    EVENT_SOURCE,
+    SCRATCH,
+    EventForwarder,
+    accept_functions_without_tls,
+    deploy,
+    start_ecs,
+    start_emulator,
+)
 from processes import free_port
 from stack import TASK_DEFINITION, Stack
 
 # A cluster for each test, so that none has to wait for the tasks of another.
 CLUSTERS = [
-    "default", "story", "early", "repeated", "malformed", "woken", "refused", "large", "east", "west", "noise", "drift",
+    "default", "story", "early", "repeated", "copies", "malformed", "woken", "refused", "large", "east", "west",
+    "noise", "drift",
 ]
 
 
@@ -40,8 +49,10 @@ def stack():
             {"Clusters": ",".join(CLUSTERS), "EventSource": EVENT_SOURCE, "EcsEndpointUrl": ecs_url},
         )
         accept_functions_without_tls(emulator_url, outputs)
-        ecs = start_ecs(ecs_port, emulator_url, outputs["CapacityTrackerFunctionName"])
+        events = SCRATCH / "ecs-events.jsonl"
+        ecs = start_ecs(ecs_port, events)
         servers.callback(ecs.stop)
+        servers.callback(EventForwarder(events, emulator_url).stop)
         stack = Stack(emulator_url, ecs_url, outputs)
         for cluster in CLUSTERS:
             stack.ecs.create_cluster(clusterName=cluster)

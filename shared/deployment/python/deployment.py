@@ -1,8 +1,12 @@
 """The stack, deployed: an emulator of AWS, the simulator's ECS endpoint beside it, and the template between them."""
 
+import json
 import os
 import subprocess
+import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -20,6 +24,7 @@ BUCKET = "berth-artifacts"
 # EventBridge refuses events that claim to come from AWS itself, and so does the emulator.
 EVENT_SOURCE = "berth.simulator"
 DEPLOY_SECONDS_MAX = 180
+LOOK_FOR_EVENTS_SECONDS = 0.05
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -66,7 +71,7 @@ def start_emulator() -> tuple[Server, str]:
     """The emulator of AWS: SQS, DynamoDB, EventBridge, Lambda, CloudFormation."""
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
-    program = Path(os.sys.executable).parent / "ministack"
+    program = Path(sys.executable).parent / "ministack"
     server = Server(
         "the emulator of AWS",
         [str(program)],
@@ -90,8 +95,9 @@ def start_emulator() -> tuple[Server, str]:
     return server, endpoint
 
 
-def start_ecs(port: int, emulator: str, capacity_tracker: str) -> Server:
-    """The simulator's ECS endpoint; its events go to the function capacity-tracker."""
+def start_ecs(port: int, events: Path) -> Server:
+    """The simulator's ECS endpoint; it writes its events to a file."""
+    events.unlink(missing_ok=True)
     server = Server(
         "the ECS endpoint",
         [
@@ -99,14 +105,52 @@ def start_ecs(port: int, emulator: str, capacity_tracker: str) -> Server:
             "--port", str(port),
             "--account", ACCOUNT,
             "--event-source", EVENT_SOURCE,
-            "--invoke-endpoint", emulator,
-            "--invoke-function", capacity_tracker,
+            "--events", str(events),
         ],
         environment(),
         SCRATCH / "ecs.log",
     )
-    server.wait_until_ready(f"http://127.0.0.1:{port}/")
+    server.wait_until_ready(f"http://127.0.0.1:{port}/_berth/ready")
     return server
+
+
+class EventForwarder:
+    """Puts the events of a file onto the event bus, as they come: what ECS and EventBridge do between them."""
+
+    def __init__(self, events: Path, emulator: str):
+        self._events = events
+        self._bus = client("events", emulator)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._forward, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _forward(self) -> None:
+        while not self._events.exists():
+            if self._stopping.wait(LOOK_FOR_EVENTS_SECONDS):
+                return
+        with self._events.open() as lines:
+            rest = ""
+            while not self._stopping.is_set():
+                rest += lines.read()
+                *whole, rest = rest.split("\n")
+                for line in whole:
+                    self._put(json.loads(line))
+                if not whole:
+                    self._stopping.wait(LOOK_FOR_EVENTS_SECONDS)
+
+    def _put(self, event: dict[str, Any]) -> None:
+        entry = {
+            "Source": event["source"],
+            "DetailType": event["detail-type"],
+            "Detail": json.dumps(event["detail"]),
+            "Resources": event["resources"],
+        }
+        answer = self._bus.put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0, answer
 
 
 def deploy(emulator: str, build: Path, parameters: dict[str, str]) -> dict[str, str]:

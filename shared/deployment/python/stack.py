@@ -5,6 +5,7 @@ import json
 import time
 import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -99,16 +100,15 @@ class Stack:
             **limits,
         )
 
-    def run_task_calls(self, cluster: str) -> list[dict[str, Any]]:
-        """Every RunTask call that ECS has had for this cluster, with its answer."""
+    def run_task_counts(self, submission: str) -> Counter[str]:
+        """How often RunTask was called for this submission, and how often it started or refused a task."""
         with urllib.request.urlopen(f"{self._ecs_endpoint}/_berth/calls", timeout=10) as answer:
-            calls = json.load(answer)["calls"]
-        return [
-            call
-            for call in calls
-            if call["action"] == "RunTask"
-            and call["request"].get("cluster", "default").rpartition("/")[2] == cluster
-        ]
+            by_started_by = json.load(answer)["startedBy"]
+        counts: Counter[str] = Counter()
+        for started_by, of_attempt in by_started_by.items():
+            if started_by.split("/", 2)[2] == submission:
+                counts.update(of_attempt)
+        return counts
 
     # ---- Berth's queues.
 

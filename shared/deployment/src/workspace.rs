@@ -61,6 +61,11 @@ impl Workspace {
             .join(format!("berth{}", env::consts::EXE_SUFFIX))
     }
 
+    /// Where cargo builds the functions: a folder of its own, so that nobody waits for the other's lock.
+    pub(crate) fn functions(&self) -> PathBuf {
+        self.scratch().join("functions")
+    }
+
     /// Where `sam build` leaves the template and the functions.
     pub(crate) fn build(&self) -> PathBuf {
         self.scratch().join("build")
