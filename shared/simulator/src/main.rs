@@ -1,1 +1,7 @@
-fn main() {}
+//! Runs Berth on this machine. See `berth --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    berth_simulator::cli::run()
+}

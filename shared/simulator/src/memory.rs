@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use berth_control::ports::{
     Attention, Change, Committed, FallAsleep, Ledger, PortError, StoredLane, Turn, TurnRequest, WakeState,
@@ -23,6 +25,17 @@ use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
     tables: RefCell<Tables>,
+    pace: Pace,
+}
+
+/// How a ledger answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pace {
+    /// Every call at once: a flow runs from end to end without a break.
+    #[default]
+    AtOnce,
+    /// Calls around the turn only when asked again.
+    Interleaved,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +73,29 @@ impl MemoryLedger {
         Self::default()
     }
 
+    /// Empty tables whose users take turns: before the turn is taken, and before the holder of the turn reads
+    /// the generation, everybody else who runs at the same time gets as far as that, too. So flows that
+    /// are polled side by side meet as invocations do that run at the same time.
+    pub fn interleaved() -> Self {
+        Self { pace: Pace::Interleaved, ..Self::default() }
+    }
+
+    async fn pause(&self) {
+        let mut left = match self.pace {
+            Pace::AtOnce => 0,
+            Pace::Interleaved => 1,
+        };
+        poll_fn(|context| {
+            if left == 0 {
+                return Poll::Ready(());
+            }
+            left -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Every task record, by task.
     pub fn tasks(&self) -> Vec<TaskRecord> {
         self.tables.borrow().tasks.values().cloned().collect()
@@ -68,16 +104,27 @@ impl MemoryLedger {
     /// Every capacity record of a cluster, tombstones too.
     pub fn instances(&self, cluster: &ClusterName) -> Vec<Arc<InstanceRecord>> {
         let tables = self.tables.borrow();
-        let Some(cluster) = tables.clusters.get(cluster) else { return Vec::new() };
-        cluster.instances.values().map(|view| Arc::clone(&view.record)).collect()
+        let Some(cluster) = tables.clusters.get(cluster) else {
+            return Vec::new();
+        };
+        cluster
+            .instances
+            .values()
+            .map(|view| Arc::clone(&view.record))
+            .collect()
     }
 
     /// The waiting tasks of a cluster in rank order, each with its lane.
     pub fn waiting(&self, cluster: &ClusterName) -> Vec<(Rank, LaneKey)> {
         let tables = self.tables.borrow();
-        let Some(cluster) = tables.clusters.get(cluster) else { return Vec::new() };
+        let Some(cluster) = tables.clusters.get(cluster) else {
+            return Vec::new();
+        };
         let of_lane = |(lane, tasks): (&LaneKey, &BTreeMap<Rank, TaskGroup>)| {
-            tasks.keys().map(|rank| (rank.clone(), lane.clone())).collect::<Vec<_>>()
+            tasks
+                .keys()
+                .map(|rank| (rank.clone(), lane.clone()))
+                .collect::<Vec<_>>()
         };
         let mut waiting: Vec<_> = cluster.waiting.iter().flat_map(of_lane).collect();
         waiting.sort();
@@ -108,19 +155,32 @@ impl Tables {
     }
 
     fn refuse_instance(&self, cluster: &ClusterName, record: &InstanceRecord) -> bool {
-        let stored = self.clusters.get(cluster).and_then(|tables| tables.instances.get(record.arn()));
-        !replaces(record.state().revision, stored.map(|view| view.record.state().revision))
+        let stored = self
+            .clusters
+            .get(cluster)
+            .and_then(|tables| tables.instances.get(record.arn()));
+        !replaces(
+            record.state().revision,
+            stored.map(|view| view.record.state().revision),
+        )
     }
 
     fn holds(&self, turn: &Turn) -> bool {
-        self.clusters.get(&turn.cluster).is_some_and(|tables| tables.turn.epoch == turn.epoch)
+        self.clusters
+            .get(&turn.cluster)
+            .is_some_and(|tables| tables.turn.epoch == turn.epoch)
     }
 
     /// Whether the very same records are stored already: the answer to an earlier try was lost.
     fn is_stored(&self, change: &Change<'_>) -> bool {
-        let task = change.task.is_none_or(|task| self.tasks.get(&task.id) == Some(task));
+        let task = change
+            .task
+            .is_none_or(|task| self.tasks.get(&task.id) == Some(task));
         let instance = change.instance.is_none_or(|(cluster, record)| {
-            let stored = self.clusters.get(cluster).and_then(|tables| tables.instances.get(record.arn()));
+            let stored = self
+                .clusters
+                .get(cluster)
+                .and_then(|tables| tables.instances.get(record.arn()));
             stored.is_some_and(|view| *view.record == *record)
         });
         task && instance
@@ -143,7 +203,10 @@ impl Ledger for MemoryLedger {
         if change.task.is_some_and(|task| tables.refuse_task(task)) {
             return Ok(Committed::TaskMoved);
         }
-        if change.instance.is_some_and(|(cluster, record)| tables.refuse_instance(cluster, record)) {
+        if change
+            .instance
+            .is_some_and(|(cluster, record)| tables.refuse_instance(cluster, record))
+        {
             return Ok(Committed::InstanceMoved);
         }
         if let Some(task) = change.task {
@@ -151,8 +214,15 @@ impl Ledger for MemoryLedger {
         }
         if let Some((cluster, record)) = change.instance {
             let of_cluster = tables.clusters.entry(cluster.clone()).or_default();
-            let attributes = of_cluster.attributes.get(record.arn()).cloned().unwrap_or_default();
-            let view = InstanceView { record: Arc::new(record.clone()), attributes };
+            let attributes = of_cluster
+                .attributes
+                .get(record.arn())
+                .cloned()
+                .unwrap_or_default();
+            let view = InstanceView {
+                record: Arc::new(record.clone()),
+                attributes,
+            };
             of_cluster.instances.insert(record.arn().clone(), view);
         }
         Ok(Committed::Done)
@@ -164,13 +234,18 @@ impl Ledger for MemoryLedger {
         instance: &ContainerInstanceArn,
     ) -> Result<Option<InstanceRecord>, PortError> {
         let tables = self.tables.borrow();
-        let stored = tables.clusters.get(cluster).and_then(|tables| tables.instances.get(instance));
+        let stored = tables
+            .clusters
+            .get(cluster)
+            .and_then(|tables| tables.instances.get(instance));
         Ok(stored.map(|view| (*view.record).clone()))
     }
 
     async fn load_instances(&self, cluster: &ClusterName) -> Result<Vec<InstanceView>, PortError> {
         let tables = self.tables.borrow();
-        let Some(of_cluster) = tables.clusters.get(cluster) else { return Ok(Vec::new()) };
+        let Some(of_cluster) = tables.clusters.get(cluster) else {
+            return Ok(Vec::new());
+        };
         let matters = |view: &&InstanceView| {
             let state = view.record.state();
             state.status != InstanceStatus::Inactive || !state.reservations.is_empty()
@@ -196,7 +271,10 @@ impl Ledger for MemoryLedger {
 
     async fn open_lane(&self, cluster: &ClusterName, lane: &LaneRecord) -> Result<(), PortError> {
         self.with(cluster, |tables| {
-            let record = || StoredLaneRecord { record: lane.clone(), hold: None };
+            let record = || StoredLaneRecord {
+                record: lane.clone(),
+                hold: None,
+            };
             tables.lanes.entry(lane.key.clone()).or_insert_with(record);
         });
         Ok(())
@@ -210,7 +288,9 @@ impl Ledger for MemoryLedger {
     ) -> Result<(), PortError> {
         self.with(cluster, |tables| {
             let waiting = tables.waiting.entry(lane.clone()).or_default();
-            waiting.entry(task.rank.clone()).or_insert_with(|| task.group.clone());
+            waiting
+                .entry(task.rank.clone())
+                .or_insert_with(|| task.group.clone());
         });
         Ok(())
     }
@@ -224,21 +304,35 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    async fn load_lanes(&self, cluster: &ClusterName, heads_max: usize) -> Result<Vec<StoredLane>, PortError> {
+    async fn load_lanes(
+        &self,
+        cluster: &ClusterName,
+        heads_max: usize,
+    ) -> Result<Vec<StoredLane>, PortError> {
         let tables = self.tables.borrow();
-        let Some(of_cluster) = tables.clusters.get(cluster) else { return Ok(Vec::new()) };
+        let Some(of_cluster) = tables.clusters.get(cluster) else {
+            return Ok(Vec::new());
+        };
         let load = |(key, stored): (&LaneKey, &StoredLaneRecord)| {
             let waiting = of_cluster.waiting.get(key);
             let heads = waiting.into_iter().flatten().take(heads_max);
-            let heads: Vec<WaitingTask> =
-                heads.map(|(rank, group)| WaitingTask { rank: rank.clone(), group: group.clone() }).collect();
+            let heads: Vec<WaitingTask> = heads
+                .map(|(rank, group)| WaitingTask {
+                    rank: rank.clone(),
+                    group: group.clone(),
+                })
+                .collect();
             let more = waiting.is_some_and(|waiting| waiting.len() > heads.len());
             StoredLane {
                 lane: Lane {
                     key: key.clone(),
                     shape: Arc::clone(&stored.record.shape),
                     heads,
-                    tail: if more { LaneTail::MoreWaiting } else { LaneTail::Empty },
+                    tail: if more {
+                        LaneTail::MoreWaiting
+                    } else {
+                        LaneTail::Empty
+                    },
                 },
                 hold: stored.hold.clone(),
             }
@@ -286,6 +380,7 @@ impl Ledger for MemoryLedger {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<TurnRequest, PortError> {
+        self.pause().await;
         Ok(self.with(cluster, |tables| {
             if let Some((holder, held_until)) = &tables.turn.holder
                 && *held_until > now
@@ -295,11 +390,16 @@ impl Ledger for MemoryLedger {
             }
             tables.turn.epoch = tables.turn.epoch.next();
             tables.turn.holder = Some((owner.to_owned(), until));
-            TurnRequest::Taken(Turn { cluster: cluster.clone(), epoch: tables.turn.epoch, until })
+            TurnRequest::Taken(Turn {
+                cluster: cluster.clone(),
+                epoch: tables.turn.epoch,
+                until,
+            })
         }))
     }
 
     async fn begin_pass(&self, cluster: &ClusterName) -> Result<Generation, PortError> {
+        self.pause().await;
         Ok(self.with(cluster, |tables| {
             tables.attention = Some(Attention::Awake);
             tables.generation

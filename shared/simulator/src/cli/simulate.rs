@@ -1,0 +1,137 @@
+//! `berth` alone and `berth simulate`: a scenario is played and shown.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{BAD_INPUT, complain};
+use crate::scenario::{Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Workload, compare, story};
+
+/// Tasks from which on a run may last long enough for a progress bar.
+const LONG_RUN_TASKS: usize = 5_000;
+
+/// Moments of a workload's timeline that are shown unless asked otherwise.
+const MOMENTS_MAX: usize = 30;
+
+/// The seed that shuffles the naive worker's messages unless asked otherwise.
+const SEED: u64 = 1;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The workload: CSV with the columns
+    /// submit_s,duration_s,cpu_units,memory_mib,gpu,priority,user,count,constraint
+    #[arg(long, value_name = "FILE")]
+    tasks: PathBuf,
+    /// The container instances: CSV with the columns id,az,instance_type,cpu_units,memory_mib,gpu
+    #[arg(long, value_name = "FILE")]
+    instances: PathBuf,
+    /// Prints one JSON object and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Moments of the timeline to show
+    #[arg(long, value_name = "N", default_value_t = MOMENTS_MAX)]
+    moments: usize,
+    /// Shuffles the messages of the naive worker
+    #[arg(long, value_name = "N", default_value_t = SEED)]
+    seed: u64,
+}
+
+/// Plays the story.
+pub(super) fn run_story() -> ExitCode {
+    let scenario = match story() {
+        Ok(scenario) => scenario,
+        Err(error) => return refuse(&error),
+    };
+    let intro = "The story: one container instance with room for 5 tasks of 100 MiB, 100 such tasks of five minutes \
+                 each,\nand after ten minutes 20 urgent ones. Time is virtual; the code is Berth's own.\n\n";
+    let options = PlayOptions { seed: SEED, moments_max: usize::MAX };
+    play(&scenario, &options, |comparison| shown(intro, &scenario, comparison))
+}
+
+/// Plays a workload from files.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let workload = read(&arguments.tasks).and_then(|(name, bytes)| Workload::parse(&name, &bytes));
+    let fleet = read(&arguments.instances).and_then(|(name, bytes)| Fleet::parse(&name, &bytes));
+    let scenario = match (workload, fleet) {
+        (Ok(workload), Ok(fleet)) => Scenario { workload, fleet },
+        (workload, fleet) => {
+            for error in [workload.err(), fleet.err()].into_iter().flatten() {
+                complain(&error);
+            }
+            return ExitCode::from(BAD_INPUT);
+        }
+    };
+    let moments_max = if arguments.json { 0 } else { arguments.moments };
+    let options = PlayOptions { seed: arguments.seed, moments_max };
+    play(&scenario, &options, |comparison| {
+        if arguments.json { format!("{}\n", comparison.to_json()) } else { shown("", &scenario, comparison) }
+    })
+}
+
+fn read(path: &Path) -> Result<(String, Vec<u8>), InputError> {
+    let name = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(bytes) => Ok((name, bytes)),
+        Err(error) => Err(InputError::unreadable(&name, &error)),
+    }
+}
+
+fn play(scenario: &Scenario, options: &PlayOptions, show: impl FnOnce(&Comparison) -> String) -> ExitCode {
+    let bar = progress_bar(scenario);
+    let result = compare(scenario, options, &mut |scheduler, started| {
+        if let Some(bar) = &bar {
+            let before = if scheduler == Scheduler::NaiveSqs { scenario.workload.tasks() } else { 0 };
+            bar.set_message(scheduler.title());
+            bar.set_position(before.saturating_add(started) as u64);
+        }
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    match result {
+        Ok(comparison) => print(&show(&comparison)),
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// For long runs that somebody watches.
+fn progress_bar(scenario: &Scenario) -> Option<ProgressBar> {
+    let tasks = scenario.workload.tasks();
+    if tasks < LONG_RUN_TASKS || !stderr().is_terminal() {
+        return None;
+    }
+    // Each task is started twice: by Berth and by the naive worker.
+    let bar = ProgressBar::new(tasks.saturating_mul(2) as u64);
+    let style = ProgressStyle::with_template("{msg:>17} {wide_bar} {percent:>3} %");
+    Some(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+}
+
+fn shown(intro: &str, scenario: &Scenario, comparison: &Comparison) -> String {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colours = if stdout().is_terminal() && !no_colour { Colours::On } else { Colours::Off };
+    let timeline = comparison.timeline.render(&scenario.fleet);
+    format!("{intro}{timeline}\n{}", comparison.to_table(colours))
+}
+
+/// Prints to standard output. Whoever closes it early has seen enough.
+fn print(text: &str) -> ExitCode {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write the result: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn refuse(error: &InputError) -> ExitCode {
+    complain(error);
+    ExitCode::from(BAD_INPUT)
+}

@@ -1,0 +1,391 @@
+//! The referee: what really happened in a run, by what ECS said, and whether it was in order.
+//!
+//! It shares no code and no record with the schedulers it watches: it does its own sums from the workload and
+//! the fleet, so that a mistake in their accounting cannot hide itself.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use berth_scheduler::constraint::expression::{AttributeLookup, Dependencies, Expression, ExpressionSubject};
+use berth_scheduler::waiting::Priority;
+
+use super::fleet::{Fleet, FleetInstance};
+use super::measures::Measures;
+use super::workload::{Entry, TaskShape, Workload, group_of};
+use crate::ecs::instance::{Registration, VersionInfo};
+
+/// One task of a workload: its entries' tasks, numbered through in the order of submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TaskIndex(pub(super) usize);
+
+/// One instance of a fleet: its position there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct InstanceIndex(pub(super) usize);
+
+/// A task's place in the order, as far as users decide it: priority, then the moment of submission.
+type Standing = (Reverse<Priority>, u64);
+
+/// Watches a run.
+#[derive(Debug)]
+pub(super) struct Referee<'a> {
+    workload: &'a Workload,
+    /// The entry of each task.
+    entries: Vec<usize>,
+    lives: Vec<Life>,
+    instances: Vec<Host<'a>>,
+    /// For each shape, on which instances its constraint holds; `None` where that changes with the tasks.
+    matching: Vec<Option<Vec<bool>>>,
+    /// For each shape, the group of its tasks.
+    groups: Vec<Arc<str>>,
+    /// For each shape, who waits.
+    waiting: Vec<BTreeMap<Standing, u32>>,
+    unknown_ms: u64,
+    inverted_starts: u64,
+    overcommitted: u64,
+    repeated_starts: u64,
+    started: usize,
+    waiting_total: u64,
+}
+
+/// What became of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    NotSubmitted,
+    Waiting,
+    Started { at_ms: u64, on: InstanceIndex },
+    Ended { started_ms: u64, at_ms: u64 },
+}
+
+/// Amounts of cpu, memory and gpu.
+type Amounts = [u64; 3];
+
+/// An instance as it really is.
+#[derive(Debug)]
+struct Host<'a> {
+    instance: &'a FleetInstance,
+    registration: Registration,
+    registered: Amounts,
+    taken: Amounts,
+    /// What ended a moment ago, so that nobody can know it yet.
+    ended: VecDeque<(u64, Amounts)>,
+    running: BTreeMap<Arc<str>, u32>,
+}
+
+impl<'a> Referee<'a> {
+    /// A referee of this workload on this fleet. Room counts as usable when it has been free for
+    /// `unknown_ms` milliseconds: that long nobody can have told the scheduler.
+    pub(super) fn new(workload: &'a Workload, fleet: &'a Fleet, unknown_ms: u64) -> Self {
+        let hosts: Vec<Host<'a>> = fleet.instances.iter().map(Host::new).collect();
+        let matching = workload.shapes.iter().map(|shape| matching(shape, &hosts)).collect();
+        let entries = workload.entries.iter().enumerate();
+        let entries: Vec<usize> =
+            entries.flat_map(|(position, entry)| std::iter::repeat_n(position, entry.count as usize)).collect();
+        Self {
+            workload,
+            lives: vec![Life::NotSubmitted; entries.len()],
+            entries,
+            instances: hosts,
+            matching,
+            groups: workload.shapes.iter().map(|shape| Arc::from(group_of(&shape.demand))).collect(),
+            waiting: vec![BTreeMap::new(); workload.shapes.len()],
+            unknown_ms,
+            inverted_starts: 0,
+            overcommitted: 0,
+            repeated_starts: 0,
+            started: 0,
+            waiting_total: 0,
+        }
+    }
+
+    /// How many tasks there are.
+    pub(super) fn tasks(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many have started.
+    pub(super) fn started(&self) -> usize {
+        self.started
+    }
+
+    /// The line of the workload that a task is from.
+    pub(super) fn entry(&self, task: TaskIndex) -> Option<&'a Entry> {
+        self.entry_position(task).and_then(|entry| self.workload.entries.get(entry))
+    }
+
+    /// The position of that line among the entries.
+    pub(super) fn entry_position(&self, task: TaskIndex) -> Option<usize> {
+        self.entries.get(task.0).copied()
+    }
+
+    /// What the tasks of a shape need.
+    pub(super) fn shape(&self, shape: usize) -> Option<&'a TaskShape> {
+        self.workload.shapes.get(shape)
+    }
+
+    /// A task is submitted.
+    pub(super) fn submitted(&mut self, task: TaskIndex) {
+        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
+        *life = Life::Waiting;
+        self.waiting_total += 1;
+        if let Some(waiting) = self.waiting.get_mut(entry.shape) {
+            *waiting.entry(standing(entry)).or_default() += 1;
+        }
+    }
+
+    /// ECS has placed a task on an instance.
+    pub(super) fn started_on(&mut self, task: TaskIndex, on: InstanceIndex, now_ms: u64) {
+        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
+        if *life != Life::Waiting {
+            self.repeated_starts += 1;
+            return;
+        }
+        *life = Life::Started { at_ms: now_ms, on };
+        self.started += 1;
+        self.waiting_total = self.waiting_total.saturating_sub(1);
+        self.stop_waiting(entry);
+        if self.passes_somebody_over(entry, on, now_ms) {
+            self.inverted_starts += 1;
+        }
+        let (amounts, group) = (self.amounts(entry), self.group(entry));
+        if let Some(host) = self.instances.get_mut(on.0) {
+            *host.running.entry(group).or_default() += 1;
+            host.taken = add(host.taken, amounts);
+            if !covers(host.registered, host.taken) {
+                self.overcommitted += 1;
+            }
+        }
+    }
+
+    /// ECS has reported a task as stopped.
+    pub(super) fn ended(&mut self, task: TaskIndex, now_ms: u64) {
+        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
+        let Life::Started { at_ms, on } = *life else { return };
+        *life = Life::Ended { started_ms: at_ms, at_ms: now_ms };
+        let (amounts, group) = (self.amounts(entry), self.group(entry));
+        let unknown_ms = self.unknown_ms;
+        if let Some(host) = self.instances.get_mut(on.0) {
+            host.taken = take(host.taken, amounts);
+            host.forget_before(now_ms, unknown_ms);
+            host.ended.push_back((now_ms, amounts));
+            if let Some(count) = host.running.get_mut(&group) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    fn stop_waiting(&mut self, entry: &Entry) {
+        let Some(waiting) = self.waiting.get_mut(entry.shape) else { return };
+        if let Some(count) = waiting.get_mut(&standing(entry)) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                waiting.remove(&standing(entry));
+            }
+        }
+    }
+
+    /// Whether somebody who stands before the started task waits and could use the same room: an inverted
+    /// start (NoOvertaking).
+    fn passes_somebody_over(&mut self, started: &Entry, on: InstanceIndex, now_ms: u64) -> bool {
+        let unknown_ms = self.unknown_ms;
+        let Some(host) = self.instances.get_mut(on.0) else { return false };
+        host.forget_before(now_ms, unknown_ms);
+        let room = host.known_room();
+        let own = standing(started);
+        let stands_before = |waiting: &BTreeMap<Standing, u32>| waiting.keys().next().is_some_and(|best| *best < own);
+        let candidates = self.waiting.iter().enumerate().filter(|(_, waiting)| stands_before(waiting));
+        candidates.into_iter().any(|(shape, _)| self.could_use(shape, room, on))
+    }
+
+    fn could_use(&self, shape: usize, room: Amounts, on: InstanceIndex) -> bool {
+        let Some(needs) = self.workload.shapes.get(shape) else { return false };
+        covers(room, amounts_of(needs)) && self.matches(shape, needs, on)
+    }
+
+    fn matches(&self, shape: usize, needs: &TaskShape, on: InstanceIndex) -> bool {
+        match (self.matching.get(shape), &needs.constraint) {
+            (Some(Some(known)), _) => known.get(on.0).copied().unwrap_or(false),
+            (_, Some(expression)) => self.instances.get(on.0).is_some_and(|host| expression.matches(host)),
+            (_, None) => true,
+        }
+    }
+
+    fn amounts(&self, entry: &Entry) -> Amounts {
+        self.workload.shapes.get(entry.shape).map_or([0; 3], amounts_of)
+    }
+
+    fn group(&self, entry: &Entry) -> Arc<str> {
+        self.groups.get(entry.shape).cloned().unwrap_or_else(|| Arc::from(""))
+    }
+
+    /// Whether a task of this shape would fit some instance if that were empty.
+    pub(super) fn can_ever_fit(&self, shape: usize) -> bool {
+        let Some(needs) = self.workload.shapes.get(shape) else { return false };
+        let fits = |(position, host): (usize, &Host<'_>)| {
+            covers(host.registered, amounts_of(needs))
+                && match self.matching.get(shape) {
+                    Some(Some(known)) => known.get(position).copied().unwrap_or(false),
+                    // It may come to hold.
+                    _ => true,
+                }
+        };
+        self.instances.iter().enumerate().any(fits)
+    }
+
+    /// Who waits, by priority, the highest first.
+    pub(super) fn waiting_by_priority(&self) -> BTreeMap<Reverse<Priority>, u32> {
+        let mut counts = BTreeMap::new();
+        for ((priority, _), count) in self.waiting.iter().flatten() {
+            *counts.entry(*priority).or_default() += count;
+        }
+        counts
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting_total
+    }
+
+    /// The tasks that have not started.
+    pub(super) fn never_started(&self) -> impl Iterator<Item = TaskIndex> {
+        let lives = self.lives.iter().enumerate();
+        lives.filter(|(_, life)| matches!(life, Life::NotSubmitted | Life::Waiting)).map(|(task, _)| TaskIndex(task))
+    }
+
+    /// The figures of the run.
+    pub(super) fn measures(&self) -> Measures {
+        let mut measures = Measures {
+            tasks: self.tasks(),
+            inverted_starts: self.inverted_starts,
+            overcommitted: self.overcommitted,
+            repeated_starts: self.repeated_starts,
+            ..Measures::default()
+        };
+        let first_ms = self.workload.entries.first().map_or(0, |entry| entry.submit_ms);
+        for (task, life) in self.lives.iter().enumerate() {
+            let Some(entry) = self.entry(TaskIndex(task)) else { continue };
+            let (started_ms, until_ms) = match *life {
+                Life::NotSubmitted | Life::Waiting => {
+                    measures.never_started += 1;
+                    continue;
+                }
+                Life::Started { at_ms, .. } => (at_ms, at_ms),
+                Life::Ended { started_ms, at_ms } => (started_ms, at_ms),
+            };
+            measures.makespan_ms = measures.makespan_ms.max(until_ms.saturating_sub(first_ms));
+            let waits = measures.waits_ms.entry(Reverse(entry.priority)).or_default();
+            waits.push(started_ms.saturating_sub(entry.submit_ms));
+        }
+        for waits in measures.waits_ms.values_mut() {
+            waits.sort_unstable();
+        }
+        measures
+    }
+}
+
+fn standing(entry: &Entry) -> Standing {
+    (Reverse(entry.priority), entry.submit_ms)
+}
+
+fn amounts_of(shape: &TaskShape) -> Amounts {
+    let demand = &shape.demand;
+    [demand.cpu.get(), demand.memory.get(), demand.gpu.get()].map(u64::from)
+}
+
+fn zip(one: Amounts, other: Amounts, join: impl Fn(u64, u64) -> u64) -> Amounts {
+    let ([a, b, c], [x, y, z]) = (one, other);
+    [join(a, x), join(b, y), join(c, z)]
+}
+
+fn add(one: Amounts, other: Amounts) -> Amounts {
+    zip(one, other, u64::saturating_add)
+}
+
+fn take(from: Amounts, amounts: Amounts) -> Amounts {
+    zip(from, amounts, u64::saturating_sub)
+}
+
+fn covers(room: Amounts, needed: Amounts) -> bool {
+    room.iter().zip(needed).all(|(room, needed)| *room >= needed)
+}
+
+/// Where a shape's constraint holds, unless that changes with the tasks.
+fn matching(shape: &TaskShape, hosts: &[Host<'_>]) -> Option<Vec<bool>> {
+    match &shape.constraint {
+        Some(expression) if depends_on_tasks(expression) => None,
+        Some(expression) => Some(hosts.iter().map(|host| expression.matches(host)).collect()),
+        None => Some(vec![true; hosts.len()]),
+    }
+}
+
+/// Whether a constraint can begin or cease to hold with every task.
+pub(super) fn depends_on_tasks(expression: &Expression) -> bool {
+    expression.depends_on() == Dependencies::RunningTasks
+}
+
+impl<'a> Host<'a> {
+    fn new(instance: &'a FleetInstance) -> Self {
+        Self {
+            instance,
+            registration: instance.registration(),
+            registered: [instance.cpu.get(), instance.memory.get(), instance.gpu.get()].map(u64::from),
+            taken: [0; 3],
+            ended: VecDeque::new(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    fn forget_before(&mut self, now_ms: u64, unknown_ms: u64) {
+        while self.ended.front().is_some_and(|(at_ms, _)| at_ms.saturating_add(unknown_ms) <= now_ms) {
+            self.ended.pop_front();
+        }
+    }
+
+    /// What is free, and has been for long enough to be known.
+    fn known_room(&self) -> Amounts {
+        let unknown = self.ended.iter().fold([0; 3], |sum, (_, amounts)| add(sum, *amounts));
+        take(take(self.registered, self.taken), unknown)
+    }
+}
+
+impl ExpressionSubject for Host<'_> {
+    fn attribute(&self, name: &str) -> AttributeLookup<'_> {
+        match self.registration.attributes.get(name) {
+            None => AttributeLookup::Missing,
+            Some(None) => AttributeLookup::WithoutValue,
+            Some(Some(value)) => AttributeLookup::Value(value),
+        }
+    }
+
+    fn agent_connected(&self) -> bool {
+        true
+    }
+
+    fn agent_version(&self) -> Option<&str> {
+        let VersionInfo { agent_version, .. } = &self.registration.versions;
+        Some(agent_version)
+    }
+
+    fn ec2_instance_id(&self) -> Option<&str> {
+        Some(self.instance.id.as_str())
+    }
+
+    fn registered_at_millis(&self) -> Option<i64> {
+        Some(super::BEGINNING.as_millis())
+    }
+
+    fn running_tasks_count(&self) -> u32 {
+        self.running.values().sum()
+    }
+
+    fn for_each_task_group(&self, visit: &mut dyn FnMut(&str)) {
+        for (group, count) in &self.running {
+            if *count > 0 {
+                visit(group);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
