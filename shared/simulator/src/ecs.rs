@@ -44,6 +44,8 @@ pub struct EcsSettings {
     pub region: String,
     /// The account in its ARNs.
     pub account: String,
+    /// The `source` of its events.
+    pub event_source: String,
     /// From PENDING to RUNNING, in milliseconds, on an instance that really has room.
     pub start_ms: u64,
     /// From RUNNING to its containers' end, in milliseconds, unless the request says otherwise.
@@ -57,6 +59,7 @@ impl Default for EcsSettings {
         Self {
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
+            event_source: "aws.ecs".to_owned(),
             start_ms: 0,
             run_ms: 60_000,
             stop_ms: 0,
@@ -128,6 +131,7 @@ pub struct SimulatedEcs {
     subnet_zones: BTreeMap<String, String>,
     schedule: Schedule,
     last_id: u64,
+    tasks_created: u64,
     events: Vec<EcsEvent>,
     writer: Option<EventWriter>,
     written: Vec<serde_json::Value>,
@@ -146,6 +150,7 @@ impl SimulatedEcs {
             subnet_zones: BTreeMap::new(),
             schedule: Schedule::default(),
             last_id: 0,
+            tasks_created: 0,
             events: Vec::new(),
             writer: None,
             written: Vec::new(),
@@ -160,6 +165,11 @@ impl SimulatedEcs {
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// How many tasks have come into being.
+    pub fn tasks_created(&self) -> u64 {
+        self.tasks_created
     }
 
     /// When something will happen by itself next.

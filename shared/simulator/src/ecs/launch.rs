@@ -335,6 +335,7 @@ impl SimulatedEcs {
             token: request.client_token.clone(),
         };
         self.tasks.insert(number, task);
+        self.tasks_created += 1;
         self.task_numbers.insert(arn, number);
         self.tell_task(number);
         self.tell_instance(&request.cluster, instance);

@@ -15,6 +15,13 @@ use super::schedule::StepId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskNumber(pub(super) u64);
 
+impl TaskNumber {
+    /// The bare number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
 /// Where a task is in its life.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
