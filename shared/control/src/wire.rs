@@ -1,5 +1,6 @@
 //! The JSON that crosses Berth's edges: what is read from messages and events, and what is written.
 
+pub mod container_instance;
 pub mod event;
 pub mod overrides;
 pub mod refusal;

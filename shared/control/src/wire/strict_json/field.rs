@@ -67,6 +67,11 @@ impl<'a> Field<'a> {
         self.refuse(&format!("{} {problem}: give {give}", self.value_shown()))
     }
 
+    /// The value, for a field that may have one of several kinds.
+    pub(crate) fn value(&self) -> &'a Value<'a> {
+        &self.node.value
+    }
+
     fn value_shown(&self) -> String {
         match &self.node.value {
             Value::Null => "`null`".to_owned(),
