@@ -55,15 +55,11 @@ fn constraint_of(constraint: &submission::PlacementConstraint) -> types::Placeme
         submission::PlacementConstraint::DistinctInstance => types::PlacementConstraint::builder()
             .r#type(PlacementConstraintType::DistinctInstance)
             .build(),
-        submission::PlacementConstraint::MemberOf { expression } => member_of(expression.clone()),
+        submission::PlacementConstraint::MemberOf { expression } => types::PlacementConstraint::builder()
+            .r#type(PlacementConstraintType::MemberOf)
+            .expression(expression)
+            .build(),
     }
-}
-
-fn member_of(expression: String) -> types::PlacementConstraint {
-    types::PlacementConstraint::builder()
-        .r#type(PlacementConstraintType::MemberOf)
-        .expression(expression)
-        .build()
 }
 
 fn tag_of(tag: &submission::Tag) -> types::Tag {

@@ -11,7 +11,7 @@ use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Priority, Rank};
 
 use super::form::RecordError;
-use super::{LaneRecord, attributes, hold, instance, lane, waiting};
+use super::{LaneRecord, attributes, hold, instance, lane, task, waiting};
 
 /// Through text and back, as a table or a file would do it.
 fn through_text(value: &Value) -> Value {
@@ -49,6 +49,11 @@ proptest! {
     #[test]
     fn a_waiting_entry_is_read_as_it_was_written(task in strategy::waiting_task()) {
         prop_assert_eq!(waiting::from_json(&through_text(&waiting::to_json(&task))), Ok(task));
+    }
+
+    #[test]
+    fn a_task_is_read_as_it_was_written(record in strategy::task()) {
+        prop_assert_eq!(task::from_json(&through_text(&task::to_json(&record))), Ok(record));
     }
 
     #[test]

@@ -11,12 +11,13 @@ use berth_scheduler::attributes::{Fingerprint, RequiredAttribute};
 use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
 use berth_scheduler::id::{
-    AttemptId, AttemptNumber, ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision, SubmissionId,
-    TaskArn, TaskGroup, TaskId,
+    AttemptId, AttemptNumber, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, ReportVersion,
+    Revision, SubmissionId, TaskArn, TaskDefinitionArn, TaskGroup, TaskId,
 };
 use berth_scheduler::instance::InstanceState;
+use berth_scheduler::progress::{ReservedTask, StartedTask, TaskProgress, TaskState};
 use berth_scheduler::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
-use berth_scheduler::report::{AgentConnection, InstanceStatus};
+use berth_scheduler::report::{AgentConnection, InstanceStatus, TaskEnd};
 use berth_scheduler::reservation::{
     OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage,
 };
@@ -24,6 +25,9 @@ use berth_scheduler::resources::{Demand, HostPorts, Resources, Room, fits};
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy as Preference};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Priority, Rank, WaitingTask};
+
+use crate::records::TaskRecord;
+use crate::wire::submission::{ContentHash, LaunchRequest};
 
 const EXPRESSIONS: [&str; 4] = [
     "attribute:ecs.instance-type =~ g2.*",
@@ -335,4 +339,93 @@ pub(super) fn plain_shortfall() -> HoldReason {
             shortfall,
         }),
     })
+}
+
+fn words() -> impl Strategy<Value = String> {
+    "[ -~]{0,12}"
+}
+
+fn task_end() -> impl Strategy<Value = TaskEnd> {
+    (
+        option::of(timestamp()),
+        option::of(words()),
+        option::of(words()),
+        option::of(any::<i32>()),
+    )
+        .prop_map(|(stopped_at, stop_code, stopped_reason, exit_code)| TaskEnd {
+            stopped_at,
+            stop_code,
+            stopped_reason,
+            exit_code,
+        })
+}
+
+fn task_state() -> impl Strategy<Value = TaskState> {
+    let instance = || Just(instance_arn("a1"));
+    let reserved = (instance(), timestamp(), timestamp(), option::of(words())).prop_map(
+        |(instance, reserved_at, call_by, refused)| ReservedTask {
+            instance,
+            reserved_at,
+            call_by,
+            refused,
+        },
+    );
+    let started =
+        (instance(), task_arn(), timestamp()).prop_map(|(instance, task, started_at)| StartedTask {
+            instance,
+            task,
+            started_at,
+        });
+    prop_oneof![
+        option::of(words()).prop_map(|last_refusal| TaskState::Waiting { last_refusal }),
+        reserved.prop_map(TaskState::Reserved),
+        started.prop_map(TaskState::Started),
+        (option::of(task_arn()), task_end()).prop_map(|(task, end)| TaskState::Ended { task, end }),
+        words().prop_map(|reason| TaskState::Refused { reason }),
+        instance().prop_map(|instance| TaskState::Doubt { instance }),
+    ]
+}
+
+/// A request with something in most of its fields; what can be in them is tested with submissions.
+fn launch_request() -> LaunchRequest {
+    let json = serde_json::json!({
+        "launchType": "EXTERNAL", "group": "nightly", "enableECSManagedTags": true, "propagateTags": "TASK_DEFINITION",
+        "placementConstraints": [{"type": "memberOf", "expression": "attribute:stack == prod"}],
+        "tags": [{"key": "team", "value": ""}],
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"], "assignPublicIp": "DISABLED"}},
+        "overrides": {"containerOverrides": [{"name": "app", "environment": [{"name": "A", "value": "1"}]}]}
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+pub(super) fn task() -> impl Strategy<Value = TaskRecord> {
+    let request = select(vec![LaunchRequest::default(), launch_request()]);
+    let progress = (any::<u64>(), task_state()).prop_map(|(number, state)| TaskProgress {
+        attempt: AttemptNumber::new(number),
+        state,
+    });
+    (
+        waiting_task(),
+        demand(),
+        request,
+        "[0-9a-f]{64}",
+        progress,
+        any::<u64>(),
+    )
+        .prop_map(
+            |(waiting, demand, request, content, progress, revision)| TaskRecord {
+                id: waiting.rank.task(),
+                cluster: ClusterName::parse("default").unwrap(),
+                rank: waiting.rank,
+                lane: LaneKey::parse("lane").unwrap(),
+                group: waiting.group,
+                task_definition: TaskDefinitionArn::parse("arn:aws:ecs:us-east-1:1:task-definition/etl:12")
+                    .unwrap(),
+                demand,
+                request: request.into(),
+                content: ContentHash::parse(&content).unwrap(),
+                progress,
+                revision: Revision::new(revision),
+            },
+        )
 }
