@@ -176,17 +176,22 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     /// One pass: load, resolve, decide, reserve, launch, settle.
     async fn pass(&mut self) -> Result<PassEnd, PortError> {
         let Ports { ledger, clock, .. } = self.ports;
-        // 1 Load the instances, and 2 resolve reservations that an earlier cycle left open.
+        // 1 Load who waits, and if anybody does, the instances. An open reservation counts as waiting: its
+        // entry is removed last.
+        let stored_lanes = ledger.load_lanes(&self.turn.cluster, HEADS_MAX).await?;
+        if stored_lanes.iter().all(|stored| stored.lane.heads.is_empty()) {
+            return Ok(PassEnd::Complete);
+        }
         let instances = ledger.load_instances(&self.turn.cluster).await?;
         self.records = instances
             .iter()
             .map(|it| (it.record.arn().clone(), Arc::clone(&it.record)))
             .collect();
+        // 2 Resolve reservations that an earlier cycle left open.
         if let Some(end) = self.resolve(clock.now()).await? {
             return Ok(end);
         }
         // 3 Decide, the only thinking.
-        let stored_lanes = ledger.load_lanes(&self.turn.cluster, HEADS_MAX).await?;
         let lanes: Vec<Lane> = stored_lanes.iter().map(|stored| stored.lane.clone()).collect();
         let limits = PlanLimits {
             admissions_max: ADMISSIONS_MAX,

@@ -8,6 +8,7 @@ use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{AttemptId, ContainerInstanceArn, TaskArn};
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::{LaunchOutcome, Refusal};
+use berth_scheduler::progress::CLOCK_SKEW_MS;
 use berth_scheduler::report::ReportSource;
 use berth_scheduler::timestamp::Timestamp;
 
@@ -29,14 +30,16 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         answers: Vec<(Reserved, LaunchOutcome)>,
     ) -> Result<Option<PassEnd>, PortError> {
         let mut placed = Placed::new();
+        let mut done = Vec::new();
         let mut end = None;
         for (reserved, outcome) in answers {
             let after = match outcome {
                 LaunchOutcome::Placed { task, created_at } => {
-                    let started_at = created_at.unwrap_or_else(|| self.ports.clock.now());
-                    self.settle_started(&reserved, &task, started_at).await?;
+                    let created_at = created_at.unwrap_or_else(|| self.latest_creation());
+                    self.settle_started(&reserved, &task, created_at).await?;
                     let of_instance = placed.entry(reserved.pin.instance.clone()).or_default();
-                    of_instance.push((reserved.attempt(), task, started_at));
+                    of_instance.push((reserved.attempt(), task, created_at));
+                    done.push(reserved.task);
                     None
                 }
                 LaunchOutcome::Refused(refusal) => Some(self.settle_refused(&reserved, refusal).await?),
@@ -58,20 +61,33 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         for (instance, attempts) in placed {
             self.settle_placed(&instance, &attempts).await?;
         }
+        // Last, so that whatever a crash leaves open is still found by its waiting entry.
+        for task in done {
+            self.ports
+                .ledger
+                .dequeue(&self.turn.cluster, &task.lane, &task.rank)
+                .await?;
+        }
         Ok(end)
     }
 
-    /// The task's record: started. Its waiting entry has done its service.
-    pub(super) async fn settle_started(
+    /// When a task was created at the latest whose creation ECS does not tell. A time too early would let a
+    /// report count it that was made before.
+    fn latest_creation(&self) -> Timestamp {
+        self.ports.clock.now().saturating_add_millis(CLOCK_SKEW_MS)
+    }
+
+    /// The task's record: started.
+    async fn settle_started(
         &mut self,
         reserved: &Reserved,
         task: &TaskArn,
-        started_at: Timestamp,
+        created_at: Timestamp,
     ) -> Result<(), PortError> {
         let record = &reserved.task;
         if let Ok(progress) = record
             .progress
-            .start(record.progress.attempt, task.clone(), started_at)
+            .start(record.progress.attempt, task.clone(), created_at)
         {
             let started = record.after(progress);
             // Somebody else's change can only be capacity-tracker's, which knew of the start before us.
@@ -84,10 +100,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 .await?;
         }
         self.report.started = self.report.started.saturating_add(1);
-        self.ports
-            .ledger
-            .dequeue(&self.turn.cluster, &record.lane, &record.rank)
-            .await
+        Ok(())
     }
 
     /// The instance's record: these attempts are placed.
