@@ -54,6 +54,7 @@ def stack():
         servers.callback(ecs.stop)
         servers.callback(EventForwarder(events, emulator_url).stop)
         stack = Stack(emulator_url, ecs_url, outputs)
+        servers.callback(stack.keep_logs, SCRATCH / "functions.log")
         for cluster in CLUSTERS:
             stack.ecs.create_cluster(clusterName=cluster)
         stack.register_task_definition(TASK_DEFINITION)

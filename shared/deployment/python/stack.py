@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from deployment import client, sqs_over_tls
@@ -168,6 +169,14 @@ class Stack:
 
     def task_items(self) -> list[dict[str, Any]]:
         return self._items(self.outputs["TasksTableName"])
+
+    def keep_logs(self, file: Path) -> None:
+        """Writes what the functions have logged into a file: whoever looks for the cause of a failure starts there."""
+        with file.open("w") as kept:
+            for group in self.logs.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
+                pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+                for event in pages.search("events[]"):
+                    kept.write(f"{group.rpartition('/')[2]} {event['message'].rstrip()}\n")
 
     def _items(self, table: str) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
