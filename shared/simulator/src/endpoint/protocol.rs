@@ -45,7 +45,7 @@ impl From<EcsError> for Answer {
         let code = error.kind.code();
         let mut body = json!({ "__type": code, "message": error.message });
         if error.kind == EcsErrorKind::Conflict {
-            body["resourceIds"] = json!(error.resource_ids);
+            set(&mut body, "resourceIds", json!(error.resource_ids));
         }
         Self {
             status: 400,
@@ -58,6 +58,13 @@ impl From<EcsError> for Answer {
 impl From<Result<Value, EcsError>> for Answer {
     fn from(result: Result<Value, EcsError>) -> Self {
         result.map_or_else(Self::from, Self::ok)
+    }
+}
+
+/// Sets a field of a JSON object.
+pub(super) fn set(json: &mut Value, name: &str, value: Value) {
+    if let Some(object) = json.as_object_mut() {
+        object.insert(name.to_owned(), value);
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ecs::instance::Instance;
 use crate::ecs::{Cluster, EcsSettings, EventSubject};
+use crate::endpoint::protocol::set;
 
 mod definition;
 mod task;
@@ -45,7 +46,7 @@ pub(super) fn event_json(settings: &EcsSettings, now: Timestamp, subject: EventS
     let (kind, arn, version, detail) = match subject {
         EventSubject::Instance(cluster, instance) => {
             let mut detail = instance_json(cluster, instance, Form::Event);
-            detail["updatedAt"] = Form::Event.time(now);
+            set(&mut detail, "updatedAt", Form::Event.time(now));
             (
                 "ECS Container Instance State Change",
                 instance.arn.as_str(),
@@ -55,7 +56,7 @@ pub(super) fn event_json(settings: &EcsSettings, now: Timestamp, subject: EventS
         }
         EventSubject::Task(cluster, task) => {
             let mut detail = task_json(cluster, task, Form::Event);
-            detail["updatedAt"] = Form::Event.time(now);
+            set(&mut detail, "updatedAt", Form::Event.time(now));
             ("ECS Task State Change", task.arn.as_str(), task.version, detail)
         }
     };
@@ -114,11 +115,11 @@ pub(super) fn instance_json(cluster: &Cluster, instance: &Instance, form: Form) 
         "registeredAt": form.time(instance.registered_at),
     });
     if let Some(id) = &instance.ec2_instance_id {
-        json["ec2InstanceId"] = json!(id.as_str());
+        set(&mut json, "ec2InstanceId", json!(id.as_str()));
     }
     if form == Form::Event {
-        json["clusterArn"] = json!(cluster.arn);
-        json["accountType"] = json!("aws");
+        set(&mut json, "clusterArn", json!(cluster.arn));
+        set(&mut json, "accountType", json!("aws"));
     }
     json
 }
@@ -197,7 +198,7 @@ pub(super) fn cluster_json(cluster: &Cluster) -> Value {
         ("activeServicesCount", json!(0)),
         ("statistics", json!([])),
     ] {
-        json[name] = value;
+        set(&mut json, name, value);
     }
     for (name, absent) in [
         ("tags", json!([])),
@@ -209,7 +210,7 @@ pub(super) fn cluster_json(cluster: &Cluster) -> Value {
         ("defaultCapacityProviderStrategy", json!([])),
     ] {
         if json.get(name).is_none_or(Value::is_null) {
-            json[name] = absent;
+            set(&mut json, name, absent);
         }
     }
     json

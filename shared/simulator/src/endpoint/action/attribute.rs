@@ -8,7 +8,7 @@ use super::{Paging, cluster_of, required};
 use crate::ecs::SimulatedEcs;
 use crate::ecs::definition::Document;
 use crate::ecs::error::{EcsError, EcsErrorKind};
-use crate::endpoint::protocol::read;
+use crate::endpoint::protocol::{read, set};
 
 /// Most attributes of one call.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutAttributes.html>
@@ -149,7 +149,7 @@ pub(super) fn list(ecs: &SimulatedEcs, parameters: &Document) -> Result<Value, E
 fn attribute_json(name: &str, value: Option<&str>, target: &str) -> Value {
     let mut json = json!({ "name": name, "targetType": "container-instance", "targetId": target });
     if let Some(value) = value {
-        json["value"] = json!(value);
+        set(&mut json, "value", json!(value));
     }
     json
 }

@@ -17,7 +17,7 @@ use crate::ecs::definition::Document;
 use crate::ecs::error::EcsError;
 use crate::ecs::fleet::Deregistration;
 use crate::ecs::instance::{Registration, VersionInfo, capabilities};
-use crate::endpoint::protocol::read;
+use crate::endpoint::protocol::{read, set};
 use crate::endpoint::render::{Form, instance_json};
 
 #[derive(Default, Deserialize)]
@@ -323,7 +323,11 @@ pub(super) fn describe(ecs: &SimulatedEcs, parameters: &Document) -> Result<Valu
         };
         let mut json = instance_json(cluster, instance, Form::Answer);
         let tags = given.include.iter().any(|include| include == "TAGS");
-        json["tags"] = if tags { json!(instance.tags) } else { json!([]) };
+        set(
+            &mut json,
+            "tags",
+            if tags { json!(instance.tags) } else { json!([]) },
+        );
         found.push(json);
     }
     Ok(json!({ "containerInstances": found, "failures": failures }))

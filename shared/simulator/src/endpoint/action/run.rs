@@ -16,7 +16,7 @@ use crate::ecs::error::{EcsError, EcsErrorKind};
 use crate::ecs::launch::{LaunchType, NetworkConfiguration, RunTaskAnswer, RunTaskRequest, StartTaskRequest};
 use crate::ecs::task::{Stage, TaskDetails};
 use crate::endpoint::calls::Calls;
-use crate::endpoint::protocol::read;
+use crate::endpoint::protocol::{read, set};
 use crate::endpoint::render::{Form, stub_json, task_json};
 use crate::ports::TASK_SECONDS_VARIABLE;
 use crate::seconds::read_millis;
@@ -264,7 +264,7 @@ fn answer_json(
                 return stub_json(task);
             }
             let mut json = task_json(entry, task, Form::Answer);
-            json["tags"] = json!(task.details.tags);
+            set(&mut json, "tags", json!(task.details.tags));
             json
         }));
     }

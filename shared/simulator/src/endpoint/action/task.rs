@@ -8,7 +8,7 @@ use crate::ecs::SimulatedEcs;
 use crate::ecs::definition::Document;
 use crate::ecs::error::EcsError;
 use crate::ecs::task::Task;
-use crate::endpoint::protocol::read;
+use crate::endpoint::protocol::{read, set};
 use crate::endpoint::render::{Form, task_json};
 
 #[derive(Default, Deserialize)]
@@ -59,7 +59,11 @@ pub(super) fn describe(ecs: &SimulatedEcs, parameters: &Document) -> Result<Valu
         };
         let mut json = task_json(cluster, task, Form::Answer);
         let tags = given.include.iter().any(|include| include == "TAGS");
-        json["tags"] = if tags { json!(task.details.tags) } else { json!([]) };
+        set(
+            &mut json,
+            "tags",
+            if tags { json!(task.details.tags) } else { json!([]) },
+        );
         found.push(json);
     }
     Ok(json!({ "tasks": found, "failures": failures }))

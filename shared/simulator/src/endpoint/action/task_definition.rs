@@ -11,7 +11,7 @@ use super::{Paging, required};
 use crate::ecs::SimulatedEcs;
 use crate::ecs::definition::{Definition, Document};
 use crate::ecs::error::EcsError;
-use crate::endpoint::protocol::read;
+use crate::endpoint::protocol::{read, set};
 use crate::endpoint::render::definition_json;
 
 mod requirements;
@@ -124,7 +124,11 @@ pub(super) fn describe(ecs: &SimulatedEcs, parameters: &Document) -> Result<Valu
 fn described(definition: &Definition, include: &[String]) -> Value {
     let mut answer = json!({ "taskDefinition": definition_json(definition) });
     if include.iter().any(|include| include == "TAGS") {
-        answer["tags"] = definition.document.get("tags").cloned().unwrap_or(json!([]));
+        set(
+            &mut answer,
+            "tags",
+            definition.document.get("tags").cloned().unwrap_or(json!([])),
+        );
     }
     answer
 }

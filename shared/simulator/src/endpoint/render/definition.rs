@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Form;
 use crate::ecs::definition::{Definition, Document};
+use crate::endpoint::protocol::set;
 
 /// A task definition with everything that ECS adds to what was registered.
 pub(in crate::endpoint) fn definition_json(definition: &Definition) -> Value {
@@ -24,21 +25,21 @@ pub(in crate::endpoint) fn definition_json(definition: &Definition) -> Value {
         ("compatibilities", compatibilities(definition)),
         ("registeredAt", Form::Answer.time(definition.registered_at)),
     ] {
-        json[name] = value;
+        set(&mut json, name, value);
     }
     if let Some(at) = definition.deregistered_at {
-        json["deregisteredAt"] = Form::Answer.time(at);
+        set(&mut json, "deregisteredAt", Form::Answer.time(at));
     }
     for name in ["volumes", "placementConstraints"] {
         if json.get(name).is_none() {
-            json[name] = json!([]);
+            set(&mut json, name, json!([]));
         }
     }
     if let Some(cpu) = definition.definition.cpu {
-        json["cpu"] = json!(cpu.get().to_string());
+        set(&mut json, "cpu", json!(cpu.get().to_string()));
     }
     if let Some(memory) = definition.definition.memory {
-        json["memory"] = json!(memory.get().to_string());
+        set(&mut json, "memory", json!(memory.get().to_string()));
     }
     let containers = json.get_mut("containerDefinitions").and_then(Value::as_array_mut);
     for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::Form;
 use crate::ecs::Cluster;
 use crate::ecs::task::{Stage, Task};
+use crate::endpoint::protocol::set;
 
 /// A task.
 pub(in crate::endpoint) fn task_json(cluster: &Cluster, task: &Task, form: Form) -> Value {
@@ -97,8 +98,8 @@ fn containers(task: &Task) -> &[Container] {
 /// What was overridden, and a place for every container, as ECS answers it.
 fn overrides_json(task: &Task) -> Value {
     let mut json = Value::Object(task.details.overrides.clone());
-    let mut given = match json["containerOverrides"].take() {
-        Value::Array(given) => given,
+    let mut given = match json.get("containerOverrides") {
+        Some(Value::Array(given)) => given.clone(),
         _ => Vec::new(),
     };
     for container in containers(task) {
@@ -110,9 +111,9 @@ fn overrides_json(task: &Task) -> Value {
             given.push(json!({ "name": name }));
         }
     }
-    json["containerOverrides"] = Value::Array(given);
+    set(&mut json, "containerOverrides", Value::Array(given));
     if json.get("inferenceAcceleratorOverrides").is_none() {
-        json["inferenceAcceleratorOverrides"] = json!([]);
+        set(&mut json, "inferenceAcceleratorOverrides", json!([]));
     }
     json
 }
@@ -141,27 +142,27 @@ fn container_json(task: &Task, at: usize, form: Form) -> Value {
         "cpu": container.cpu.map_or(0, |cpu| cpu.get()).to_string(),
     });
     if let Some(image) = registered.and_then(|container| container.get("image")) {
-        json["image"] = image.clone();
+        set(&mut json, "image", image.clone());
     }
     if let Some(memory) = container.memory {
-        json["memory"] = json!(memory.get().to_string());
+        set(&mut json, "memory", json!(memory.get().to_string()));
     }
     if let Some(reserved) = container.memory_reservation {
-        json["memoryReservation"] = json!(reserved.get().to_string());
+        set(&mut json, "memoryReservation", json!(reserved.get().to_string()));
     }
     if task.started_at.is_some() {
-        json["runtimeId"] = json!(format!("{id}{id}"));
+        set(&mut json, "runtimeId", json!(format!("{id}{id}")));
     }
     if let (Stage::Stopped, Some(code)) = (task.stage, task.cause.as_ref().and_then(|cause| cause.exit_code))
     {
-        json["exitCode"] = json!(code);
+        set(&mut json, "exitCode", json!(code));
     }
     let gpu_ids = gpu_ids(task, at);
     if !gpu_ids.is_empty() {
-        json["gpuIds"] = Value::Array(gpu_ids);
+        set(&mut json, "gpuIds", Value::Array(gpu_ids));
     }
     if form == Form::Answer {
-        json["healthStatus"] = json!("UNKNOWN");
+        set(&mut json, "healthStatus", json!("UNKNOWN"));
     }
     json
 }
