@@ -20,6 +20,12 @@ use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, run, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
+    let ended = serve().await;
+    ended
+        .inspect_err(|error| tracing::error!(error = telemetry::chain(&**error), "the function cannot go on"))
+}
+
+async fn serve() -> Result<(), Error> {
     let environment = Environment::load().await;
     let admitter = Admitter {
         settings: environment.settings()?,

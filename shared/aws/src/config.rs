@@ -32,8 +32,12 @@ const STORE_TRY_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long one try of an ECS call may take: RunTask for a task in `awsvpc` mode takes seconds.
 const ECS_TRY_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long all tries of a call together may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long all tries of a DynamoDB or SQS call together may take: less than what a cycle keeps in hand before
+/// its invocation ends.
+const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long all tries of an ECS call together may take.
+const ECS_CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a function cannot start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +71,7 @@ impl Environment {
     pub async fn load() -> Self {
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES_MAX))
-            .timeout_config(timeouts(STORE_TRY_TIMEOUT))
+            .timeout_config(timeouts(STORE_TRY_TIMEOUT, STORE_CALL_TIMEOUT))
             .load()
             .await;
         Self {
@@ -130,8 +134,10 @@ impl Environment {
 
     /// ECS. Its clients take more time for a try, and RunTask exactly one try.
     pub fn ecs(&self) -> Ecs {
-        let config =
-            || aws_sdk_ecs::config::Builder::from(&self.sdk).timeout_config(timeouts(ECS_TRY_TIMEOUT));
+        let config = || {
+            aws_sdk_ecs::config::Builder::from(&self.sdk)
+                .timeout_config(timeouts(ECS_TRY_TIMEOUT, ECS_CALL_TIMEOUT))
+        };
         let launching = config().retry_config(RetryConfig::disabled()).build();
         Ecs::new(
             aws_sdk_ecs::Client::from_conf(config().build()),
@@ -158,12 +164,12 @@ impl Variables {
     }
 }
 
-fn timeouts(try_timeout: Duration) -> TimeoutConfig {
+fn timeouts(try_timeout: Duration, call_timeout: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(try_timeout)
         .operation_attempt_timeout(try_timeout)
-        .operation_timeout(CALL_TIMEOUT)
+        .operation_timeout(call_timeout)
         .build()
 }
 

@@ -57,6 +57,11 @@ pub const fn error_type(error: &PortError) -> &'static str {
     }
 }
 
+/// An error and everything behind it, for the log.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    crate::error::chain_of(error)
+}
+
 /// Writes the counts of a cluster as one line on standard output. What is 0 is left out, and nothing is
 /// written when all are: an event that changes nothing must not cost a log line.
 pub fn count(cluster: &ClusterName, counts: &[(Metric, u64)], now: Timestamp) {

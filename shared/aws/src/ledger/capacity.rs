@@ -1,6 +1,5 @@
 //! Capacity records with their attributes.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use berth_control::ports::PortError;
@@ -12,15 +11,11 @@ use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::snapshot::InstanceView;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::item::text;
 use super::{DynamoLedger, key, read};
 
-/// Up to this many attribute records are read one by one; when more are wanted, which happens in a process
-/// that has just begun, reading them all takes fewer round trips.
-const SINGLE_READS_MAX: usize = 32;
-
-/// Attribute records read at the same time.
-const READS_AT_ONCE: usize = 16;
+/// Attribute records read at the same time. A process that has just begun wants all of them, up to 5,000: that
+/// is then a second's work.
+const READS_AT_ONCE: usize = 32;
 
 impl DynamoLedger {
     pub(super) async fn load_views(&self, cluster: &ClusterName) -> Result<Vec<InstanceView>, PortError> {
@@ -55,15 +50,10 @@ impl DynamoLedger {
             };
             records.iter().filter(unknown).map(InstanceRecord::arn).collect()
         };
-        let read: Vec<(ContainerInstanceArn, AttributeSet)> = if wanted.len() <= SINGLE_READS_MAX {
-            let reads = stream::iter(wanted).map(|arn| self.read_attributes(cluster, arn));
-            let read: Vec<Option<_>> = reads.buffered(READS_AT_ONCE).try_collect().await?;
-            read.into_iter().flatten().collect()
-        } else {
-            self.read_all_attributes(cluster, &wanted).await?
-        };
+        let reads = stream::iter(wanted).map(|arn| self.read_attributes(cluster, arn));
+        let read: Vec<Option<_>> = reads.buffered(READS_AT_ONCE).try_collect().await?;
         let mut known = self.attributes.lock().unwrap_or_else(PoisonError::into_inner);
-        for (arn, attributes) in read {
+        for (arn, attributes) in read.into_iter().flatten() {
             known.insert(arn, (attributes.fingerprint(), Arc::new(attributes)));
         }
         Ok(())
@@ -81,24 +71,6 @@ impl DynamoLedger {
             .map(|item| read(&item, attribute_record::from_json))
             .transpose()?;
         Ok(attributes.map(|attributes| (arn.clone(), attributes)))
-    }
-
-    async fn read_all_attributes(
-        &self,
-        cluster: &ClusterName,
-        wanted: &[&ContainerInstanceArn],
-    ) -> Result<Vec<(ContainerInstanceArn, AttributeSet)>, PortError> {
-        let by_id: HashMap<&str, &ContainerInstanceArn> = wanted.iter().map(|arn| (arn.id(), *arn)).collect();
-        let items = self
-            .query_all(&self.tables.capacity, &key::all_attributes(cluster))
-            .await?;
-        let mut read_records = Vec::with_capacity(wanted.len());
-        for item in &items {
-            if let Some(arn) = text(item, key::SORT).and_then(|id| by_id.get(id)) {
-                read_records.push(((*arn).clone(), read(item, attribute_record::from_json)?));
-            }
-        }
-        Ok(read_records)
     }
 
     /// The record with the newest attributes that were read. They are written before the record that carries

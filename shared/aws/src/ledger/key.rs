@@ -52,12 +52,8 @@ pub(super) fn instance(cluster: &ClusterName, instance: &ContainerInstanceArn) -
     key(instances(cluster), format!("instance#{}", instance.id()))
 }
 
-pub(super) fn all_attributes(cluster: &ClusterName) -> String {
-    format!("attributes#{cluster}")
-}
-
 pub(super) fn attributes(cluster: &ClusterName, instance: &ContainerInstanceArn) -> Key {
-    key(all_attributes(cluster), instance.id())
+    key(format!("attributes#{cluster}"), instance.id())
 }
 
 pub(super) fn wake(cluster: &ClusterName) -> Key {

@@ -233,7 +233,7 @@ impl DynamoLedger {
                 heads,
                 tail,
             },
-            hold: hold_of(&item)?,
+            hold: hold_of(&item),
         })
     }
 
@@ -257,17 +257,15 @@ impl DynamoLedger {
     }
 }
 
-fn hold_of(item: &Item) -> Result<Option<(HoldReason, Timestamp)>, PortError> {
-    let (Some(stored), Some(at)) = (item.get(HOLD), text(item, HELD_AT)) else {
-        return Ok(None);
+/// Why a lane waits, as far as it can be read: it is told to people and decides nothing, so one that cannot be
+/// read is written anew and keeps nobody waiting.
+fn hold_of(item: &Item) -> Option<(HoldReason, Timestamp)> {
+    let reason = match hold::from_json(&super::item::value_of(item.get(HOLD)?)) {
+        Ok(reason) => reason,
+        Err(error) => {
+            tracing::warn!(key = key_of(item), %error, "a hold reason cannot be read");
+            return None;
+        }
     };
-    let unreadable = |reason: String| PortError::Unreadable {
-        key: key_of(item),
-        reason,
-    };
-    let reason = hold::from_json(&super::item::value_of(stored))
-        .map_err(|error| unreadable(format!("`{HOLD}`: {error}")))?;
-    let at = Timestamp::parse_iso8601(at)
-        .ok_or_else(|| unreadable(format!("`{HELD_AT}`: `{at}` is not a time")))?;
-    Ok(Some((reason, at)))
+    Some((reason, Timestamp::parse_iso8601(text(item, HELD_AT)?)?))
 }
