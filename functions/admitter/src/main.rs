@@ -20,7 +20,7 @@ use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, run, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
-    let ended = serve().await;
+    let ended = Box::pin(serve()).await;
     ended
         .inspect_err(|error| tracing::error!(error = telemetry::chain(&**error), "the function cannot go on"))
 }
@@ -84,7 +84,6 @@ impl Admitter {
             messenger: &self.messenger,
             clock: &clock,
         };
-        // On the heap: the flows below it are deep, and their state is large.
         let report = Box::pin(take_in(ports, invocation, &messages)).await;
         tell(&self.settings, &report, clock.now());
         Ok(response(&messages, &report))

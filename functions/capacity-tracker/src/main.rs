@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
-    let ended = serve().await;
+    let ended = Box::pin(serve()).await;
     ended
         .inspect_err(|error| tracing::error!(error = telemetry::chain(&**error), "the function cannot go on"))
 }

@@ -16,7 +16,7 @@ use serde::de::IgnoredAny;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
-    let ended = serve().await;
+    let ended = Box::pin(serve()).await;
     ended
         .inspect_err(|error| tracing::error!(error = telemetry::chain(&**error), "the function cannot go on"))
 }
@@ -69,7 +69,6 @@ impl Reconciler {
         };
         let mut first_error = None;
         for cluster in &self.settings.clusters {
-            // On the heap: the flows below it are deep, and their state is large.
             match Box::pin(reconcile(ports, cluster)).await {
                 Ok(report) => tell(cluster, &report),
                 Err(error) => {

@@ -67,20 +67,15 @@ impl DynamoLedger {
 
     async fn get(&self, table: &str, key: &Key) -> Result<Option<Item>, PortError> {
         let request = self.client.get_item().table_name(table).consistent_read(true);
-        let answer = request.set_key(Some(key_item(key))).send().await;
+        let answer = Box::pin(request.set_key(Some(key_item(key))).send()).await;
         answer
             .map(|answer| answer.item)
             .map_err(|error| port_error(SERVICE, "GetItem", &error))
     }
 
     async fn put(&self, table: &str, item: Item) -> Result<(), PortError> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(table)
-            .set_item(Some(item))
-            .send()
-            .await;
+        let request = self.client.put_item().table_name(table).set_item(Some(item));
+        let answer = Box::pin(request.send()).await;
         answer
             .map(|_| ())
             .map_err(|error| port_error(SERVICE, "PutItem", &error))
@@ -113,11 +108,8 @@ impl DynamoLedger {
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", key::PARTITION)
             .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()));
-        let answer = request
-            .set_exclusive_start_key(from)
-            .set_limit(limit)
-            .send()
-            .await;
+        let request = request.set_exclusive_start_key(from).set_limit(limit);
+        let answer = Box::pin(request.send()).await;
         let answer = answer.map_err(|error| port_error(SERVICE, "Query", &error))?;
         let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
         Ok((answer.items.unwrap_or_default(), next))
@@ -135,6 +127,8 @@ fn read<T>(
     })
 }
 
+/// Calls are on the heap: the state of one in the SDK is large and deeply nested, and the flows would carry it
+/// through every layer.
 impl Ledger for DynamoLedger {
     async fn load_task(&self, id: &TaskId) -> Result<Option<TaskRecord>, PortError> {
         let item = self.get(&self.tables.tasks, &key::task(id)).await?;
@@ -142,7 +136,7 @@ impl Ledger for DynamoLedger {
     }
 
     async fn commit(&self, change: Change<'_>) -> Result<Committed, PortError> {
-        self.commit_change(change).await
+        Box::pin(self.commit_change(change)).await
     }
 
     async fn load_instance(
@@ -157,7 +151,7 @@ impl Ledger for DynamoLedger {
     }
 
     async fn load_instances(&self, cluster: &ClusterName) -> Result<Vec<InstanceView>, PortError> {
-        self.load_views(cluster).await
+        Box::pin(self.load_views(cluster)).await
     }
 
     async fn store_attributes(
@@ -174,7 +168,7 @@ impl Ledger for DynamoLedger {
     }
 
     async fn open_lane(&self, cluster: &ClusterName, lane: &LaneRecord) -> Result<(), PortError> {
-        self.list_lane(cluster, lane).await
+        Box::pin(self.list_lane(cluster, lane)).await
     }
 
     async fn enqueue(
@@ -190,10 +184,8 @@ impl Ledger for DynamoLedger {
 
     async fn dequeue(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<(), PortError> {
         let request = self.client.delete_item().table_name(&self.tables.tasks);
-        let answer = request
-            .set_key(Some(key_item(&key::waiting(cluster, lane, rank))))
-            .send()
-            .await;
+        let request = request.set_key(Some(key_item(&key::waiting(cluster, lane, rank))));
+        let answer = Box::pin(request.send()).await;
         answer
             .map(|_| ())
             .map_err(|error| port_error(SERVICE, "DeleteItem", &error))
@@ -204,7 +196,7 @@ impl Ledger for DynamoLedger {
         cluster: &ClusterName,
         heads_max: usize,
     ) -> Result<Vec<StoredLane>, PortError> {
-        self.load_lane_heads(cluster, heads_max).await
+        Box::pin(self.load_lane_heads(cluster, heads_max)).await
     }
 
     async fn record_hold(
@@ -214,15 +206,15 @@ impl Ledger for DynamoLedger {
         reason: &HoldReason,
         now: Timestamp,
     ) -> Result<(), PortError> {
-        self.write_hold(cluster, lane, reason, now).await
+        Box::pin(self.write_hold(cluster, lane, reason, now)).await
     }
 
     async fn retire_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> Result<(), PortError> {
-        self.unlist_lane(cluster, lane).await
+        Box::pin(self.unlist_lane(cluster, lane)).await
     }
 
     async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {
-        self.count_up(cluster).await
+        Box::pin(self.count_up(cluster)).await
     }
 
     async fn take_turn(
@@ -232,22 +224,22 @@ impl Ledger for DynamoLedger {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<TurnRequest, PortError> {
-        self.lease(cluster, owner, now, until).await
+        Box::pin(self.lease(cluster, owner, now, until)).await
     }
 
     async fn begin_pass(&self, cluster: &ClusterName) -> Result<Generation, PortError> {
-        self.awaken(cluster).await
+        Box::pin(self.awaken(cluster)).await
     }
 
     async fn hand_back(&self, turn: &Turn) -> Result<(), PortError> {
-        self.end_lease(turn).await
+        Box::pin(self.end_lease(turn)).await
     }
 
     async fn fall_asleep(&self, cluster: &ClusterName, seen: Generation) -> Result<FallAsleep, PortError> {
-        self.withdraw_attention(cluster, seen).await
+        Box::pin(self.withdraw_attention(cluster, seen)).await
     }
 
     async fn wake_state(&self, cluster: &ClusterName) -> Result<WakeState, PortError> {
-        self.read_wake_state(cluster).await
+        Box::pin(self.read_wake_state(cluster)).await
     }
 }

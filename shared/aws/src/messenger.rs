@@ -39,7 +39,7 @@ impl SqsMessenger {
     async fn send(&self, queue_url: &str, body: String, delay_seconds: u16) -> Result<(), PortError> {
         let request = self.client.send_message().queue_url(queue_url).message_body(body);
         let delay = (delay_seconds > 0).then_some(i32::from(delay_seconds));
-        let answer = request.set_delay_seconds(delay).send().await;
+        let answer = Box::pin(request.set_delay_seconds(delay).send()).await;
         answer
             .map(|_| ())
             .map_err(|error| port_error(SERVICE, "SendMessage", &error))

@@ -22,7 +22,7 @@ impl Launcher for Ecs {
                 };
             }
         };
-        match input.send_with(&self.launching).await {
+        match Box::pin(input.send_with(&self.launching)).await {
             Ok(answer) => outcome_of_answer(&answer),
             Err(error) => outcome_of_error(&error),
         }
