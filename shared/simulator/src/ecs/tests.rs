@@ -19,6 +19,7 @@ use super::launch::{RunTaskAnswer, RunTaskRequest, StartTaskRequest, Target};
 use super::{EcsEvent, EcsSettings, SimulatedEcs};
 
 mod fleet;
+mod invariants;
 mod lifecycle;
 mod running;
 mod tokens;

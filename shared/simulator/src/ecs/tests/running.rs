@@ -275,6 +275,22 @@ fn a_task_with_its_own_network_interface_needs_subnets_and_goes_to_their_zone() 
 }
 
 #[test]
+fn network_interfaces_of_an_instance_type_are_limited() {
+    let mut lab = lab();
+    // An m5.large has three, and one of them is its own.
+    lab.instance("i-1", 512);
+    lab.define("private", |it| it.network_mode = NetworkMode::Awsvpc);
+    let network = NetworkConfiguration::Subnets(Vec::new());
+    let request = RunTaskRequest {
+        network,
+        count: 3,
+        ..lab.request("private")
+    };
+    let answer = lab.ecs.run_task(&request).unwrap();
+    assert_eq!((answer.tasks.len(), reasons(&answer)), (2, vec!["RESOURCE:ENI"]));
+}
+
+#[test]
 fn start_task_refuses_what_is_unknown_full_or_gone() {
     let mut lab = lab();
     let one = lab.instance("i-1", 150);

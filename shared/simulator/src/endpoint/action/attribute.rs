@@ -84,15 +84,15 @@ fn target(
 
 pub(super) fn put(ecs: &mut SimulatedEcs, parameters: &Document) -> Result<Value, EcsError> {
     let (cluster, attributes) = read_changes(parameters)?;
+    // All are checked before the first one is set.
+    let checked = attributes
+        .iter()
+        .map(|attribute| Ok((target(ecs, &cluster, attribute)?, attribute.checked()?)));
+    let checked: Vec<_> = checked.collect::<Result<_, EcsError>>()?;
     let mut answers = Vec::new();
-    for attribute in &attributes {
-        let arn = target(ecs, &cluster, attribute)?;
-        ecs.put_attributes(&cluster, &arn, &[attribute.checked()?])?;
-        answers.push(attribute_json(
-            &attribute.name,
-            attribute.value.as_deref(),
-            arn.as_str(),
-        ));
+    for (arn, change) in checked {
+        answers.push(attribute_json(&change.0, change.1.as_deref(), arn.as_str()));
+        ecs.put_attributes(&cluster, &arn, &[change])?;
     }
     Ok(json!({ "attributes": answers }))
 }
