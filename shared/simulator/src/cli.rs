@@ -1,8 +1,12 @@
 //! The command line of `berth`.
 
 mod ecs;
+mod input;
+mod instances;
+mod place;
 mod simulate;
 
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +31,10 @@ enum Command {
     Ecs(ecs::Arguments),
     /// Plays a workload in virtual time, with Berth and with naive SQS polling, and compares them.
     Simulate(simulate::Arguments),
+    /// Lists the container instances in a file that match an expression.
+    Instances(instances::Arguments),
+    /// Tells where the copies of a task would go in a cluster that is in a file, or why nowhere.
+    Place(place::Arguments),
 }
 
 /// Does what the command line says.
@@ -35,10 +43,24 @@ pub fn run() -> ExitCode {
         None => simulate::run_story(),
         Some(Command::Ecs(arguments)) => ecs::run(arguments),
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),
+        Some(Command::Instances(arguments)) => instances::run(&arguments),
+        Some(Command::Place(arguments)) => place::run(&arguments),
     }
 }
 
 /// Tells a problem on standard error.
 fn complain(problem: &dyn std::fmt::Display) {
     eprintln!("error: {problem}");
+}
+
+/// Prints to standard output. Whoever closes it early has seen enough.
+fn print(text: &str) -> ExitCode {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write the result: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod ecs;
 pub mod endpoint;
 pub mod memory;
+pub mod offline;
 pub mod ports;
 pub mod scenario;
 pub mod seconds;

@@ -1,13 +1,13 @@
 //! `berth` alone and `berth simulate`: a scenario is played and shown.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{BAD_INPUT, complain};
+use super::{BAD_INPUT, complain, print};
 use crate::scenario::{Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Workload, compare, story};
 
 /// Tasks from which on a run may last long enough for a progress bar.
@@ -117,18 +117,6 @@ fn shown(intro: &str, scenario: &Scenario, comparison: &Comparison) -> String {
     let colours = if stdout().is_terminal() && !no_colour { Colours::On } else { Colours::Off };
     let timeline = comparison.timeline.render(&scenario.fleet);
     format!("{intro}{timeline}\n{}", comparison.to_table(colours))
-}
-
-/// Prints to standard output. Whoever closes it early has seen enough.
-fn print(text: &str) -> ExitCode {
-    let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("cannot write the result: {error}"));
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
 }
 
 fn refuse(error: &InputError) -> ExitCode {
