@@ -18,6 +18,21 @@ pub(super) fn name_of(path: &Path) -> String {
     }
 }
 
+/// Checks that standard input, which can be read once, is at most one of these files.
+///
+/// # Errors
+/// When it is named twice.
+pub(super) fn check_standard_input<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<(), String> {
+    let named = paths
+        .into_iter()
+        .filter(|path| *path == Path::new(STANDARD_INPUT))
+        .count();
+    if named > 1 {
+        return Err("standard input: named for two files: give one of them by its path".to_owned());
+    }
+    Ok(())
+}
+
 /// Reads a file; `-` is standard input.
 ///
 /// # Errors

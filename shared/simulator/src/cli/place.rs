@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use berth_scheduler::shape::PlacementTemplate;
 use clap::Args;
 
-use super::input::{name_of, read_text};
+use super::input::{check_standard_input, name_of, read_text};
 use super::instances::{ATTRIBUTES, read_cluster, tell_failures};
 use super::{BAD_INPUT, complain, print};
 use crate::offline::{COUNT_MAX, Cluster, Plan, PlannedTask, TaskInput, instance_table, plan};
@@ -56,6 +56,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn answer(arguments: &Arguments) -> Result<String, String> {
+    let files = [
+        Some(&arguments.from),
+        Some(&arguments.task),
+        arguments.task_definition.as_ref(),
+    ];
+    check_standard_input(files.into_iter().flatten().map(PathBuf::as_path))?;
     let cluster = read_cluster(&arguments.from)?;
     let snapshot = cluster.snapshot();
     let snapshot = snapshot.map_err(|error| format!("{}: {error}", name_of(&arguments.from)))?;

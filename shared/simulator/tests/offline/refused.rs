@@ -178,13 +178,22 @@ fn options_that_contradict_the_task_or_are_out_of_range_are_refused() {
 #[test]
 fn more_than_ten_constraints_are_too_many_with_those_of_the_task_definition() {
     let constraint = r#"{"type": "memberOf", "expression": "attribute:a exists"}"#;
-    let ten = vec![constraint; 10].join(",");
+    let ten = [constraint; 10].join(",");
     let inline = format!(r#"{{"cpu": "1", "memory": "1", "placementConstraints": [{constraint}]}}"#);
     let task = format!(r#"{{"placementConstraints": [{ten}], "taskDefinition": {inline}}}"#);
     let problem = problem(place(LAUNCH_POST, &task, &[]));
     assert!(
         problem.contains("placementConstraints: 11 are too many: give at most 10"),
         "{problem}"
+    );
+}
+
+#[test]
+fn standard_input_is_one_file() {
+    let problem = problem(berth(&["place", "--from", "-", "--task", "-"], "{}"));
+    assert_eq!(
+        problem,
+        "error: standard input: named for two files: give one of them by its path\n"
     );
 }
 
