@@ -41,7 +41,7 @@ pub(super) fn read(
         let arn = made_up_arn(&object, name)?;
         object.insert("taskDefinitionArn".to_owned(), Value::String(arn));
     }
-    let form: DefinitionForm = typed("taskDefinition", Value::Object(object))?;
+    let form: DefinitionForm = typed("", Value::Object(object))?;
     let definition = form.read().map_err(|error| TaskError::new(error.to_string()))?;
     if definition.status != TaskDefinitionStatus::Active {
         return Err(TaskError::new(format!(
@@ -69,14 +69,14 @@ fn made_up_arn(object: &Map<String, Value>, name: Option<&TaskDefinitionName>) -
     ))
 }
 
-/// Reads JSON into a type; the error names the place below `field`.
+/// Reads JSON into a type; the error names the place below `field`, which is empty at the top.
 pub(super) fn typed<'de, T: Deserialize<'de>>(field: &str, value: Value) -> Result<T, TaskError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let place = if path == "." {
-            field.to_owned()
-        } else {
-            format!("{field}.{path}")
+        let place = match (field, path.as_str()) {
+            (field, ".") => field.to_owned(),
+            ("", path) => path.to_owned(),
+            (field, path) => format!("{field}.{path}"),
         };
         TaskError::new(format!("{place}: {}", error.inner()))
     })

@@ -121,7 +121,7 @@ fn a_task_that_cannot_be_used_is_refused_by_the_field() {
         ),
         (
             r#"{"containerDefinitions": [{"name": "a", "cpu": "1"}]}"#,
-            "taskDefinition.containerDefinitions[0].cpu: invalid type: string",
+            "standard input: containerDefinitions[0].cpu: invalid type: string",
         ),
         (
             r#"{"taskDefinition": {"cpu": "1"}, "cpu": 2}"#,
