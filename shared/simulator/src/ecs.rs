@@ -100,6 +100,17 @@ pub(crate) enum EventSubject<'a> {
     Task(&'a Cluster, &'a Task),
 }
 
+/// What becomes of events.
+#[derive(Clone, Copy, Debug)]
+enum Telling {
+    /// They are kept for [`SimulatedEcs::take_events`].
+    Typed,
+    /// They are written down for [`SimulatedEcs::take_written`].
+    Written(EventWriter),
+    /// Nobody wants them.
+    Silent,
+}
+
 /// Writes an event down at the moment it happens: later its subject looks different.
 pub(crate) type EventWriter = fn(&EcsSettings, Timestamp, EventSubject<'_>) -> serde_json::Value;
 
@@ -133,7 +144,7 @@ pub struct SimulatedEcs {
     last_id: u64,
     tasks_created: u64,
     events: Vec<EcsEvent>,
-    writer: Option<EventWriter>,
+    telling: Telling,
     written: Vec<serde_json::Value>,
 }
 
@@ -152,14 +163,19 @@ impl SimulatedEcs {
             last_id: 0,
             tasks_created: 0,
             events: Vec::new(),
-            writer: None,
+            telling: Telling::Typed,
             written: Vec::new(),
         }
     }
 
     /// From now on events are written down whole, for [`SimulatedEcs::take_written`], instead of typed.
     pub(crate) fn write_events(&mut self, writer: EventWriter) {
-        self.writer = Some(writer);
+        self.telling = Telling::Written(writer);
+    }
+
+    /// From now on nobody is told of events.
+    pub(crate) fn drop_events(&mut self) {
+        self.telling = Telling::Silent;
     }
 
     /// The present moment.
@@ -332,29 +348,26 @@ impl SimulatedEcs {
     }
 
     fn tell_instance(&mut self, cluster: &ClusterName, instance: &ContainerInstanceArn) {
-        let now = self.now;
         let Some(cluster) = self.clusters.get_mut(cluster) else {
             return;
         };
-        let name = cluster.name.clone();
-        let Some(subject) = cluster.instances.get_mut(instance) else {
-            return;
-        };
-        if let Some(write) = self.writer {
-            let Some(subject) = cluster.instances.get(instance) else {
-                return;
-            };
-            self.written.push(write(
-                &self.settings,
-                now,
-                EventSubject::Instance(cluster, subject),
-            ));
-        } else {
-            let report = Box::new(subject.event(now));
-            self.events.push(EcsEvent::Instance {
-                cluster: name,
-                report,
-            });
+        match self.telling {
+            Telling::Silent => {}
+            Telling::Typed => {
+                let Some(instance) = cluster.instances.get_mut(instance) else {
+                    return;
+                };
+                let report = Box::new(instance.event(self.now));
+                let cluster = cluster.name.clone();
+                self.events.push(EcsEvent::Instance { cluster, report });
+            }
+            Telling::Written(write) => {
+                let Some(instance) = cluster.instances.get(instance) else {
+                    return;
+                };
+                let subject = EventSubject::Instance(cluster, instance);
+                self.written.push(write(&self.settings, self.now, subject));
+            }
         }
     }
 
@@ -362,18 +375,20 @@ impl SimulatedEcs {
         let Some(task) = self.tasks.get(&number) else {
             return;
         };
-        if let Some(write) = self.writer {
-            let Some(cluster) = self.clusters.get(&task.cluster) else {
-                return;
-            };
-            self.written
-                .push(write(&self.settings, self.now, EventSubject::Task(cluster, task)));
-        } else {
-            let report = Box::new(task.report());
-            self.events.push(EcsEvent::Task {
-                cluster: task.cluster.clone(),
-                report,
-            });
+        match self.telling {
+            Telling::Silent => {}
+            Telling::Typed => {
+                let report = Box::new(task.report());
+                let cluster = task.cluster.clone();
+                self.events.push(EcsEvent::Task { cluster, report });
+            }
+            Telling::Written(write) => {
+                let Some(cluster) = self.clusters.get(&task.cluster) else {
+                    return;
+                };
+                let subject = EventSubject::Task(cluster, task);
+                self.written.push(write(&self.settings, self.now, subject));
+            }
         }
     }
 }

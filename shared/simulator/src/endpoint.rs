@@ -79,6 +79,13 @@ struct Endpoint {
     requests: u64,
 }
 
+/// Whether events have anywhere to go.
+#[derive(Clone, Copy, Debug)]
+enum Events {
+    Wanted,
+    Unwanted,
+}
+
 /// A request, as far as it matters.
 #[derive(Clone, Copy, Debug)]
 struct Request<'a> {
@@ -91,9 +98,17 @@ struct Request<'a> {
 
 impl Endpoint {
     /// An ECS with the cluster `default` and a fleet in it.
-    fn new(settings: EcsSettings, now: Timestamp, fleet: Option<&Fleet>) -> Result<Self, EcsError> {
+    fn new(
+        settings: EcsSettings,
+        now: Timestamp,
+        fleet: Option<&Fleet>,
+        events: Events,
+    ) -> Result<Self, EcsError> {
         let mut ecs = SimulatedEcs::new(settings, now);
-        ecs.write_events(render::event_json);
+        match events {
+            Events::Wanted => ecs.write_events(render::event_json),
+            Events::Unwanted => ecs.drop_events(),
+        }
         let cluster = ClusterName::parse("default").map_err(|error| EcsError::invalid(error.to_string()))?;
         ecs.create_cluster(&cluster, Document::new());
         for instance in fleet.iter().flat_map(|fleet| &fleet.instances) {

@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use berth_scheduler::attributes::{AttributeSet, Fingerprint};
 use berth_scheduler::eni;
@@ -70,7 +70,7 @@ impl Default for VersionInfo {
 impl Registration {
     /// An instance as Amazon's Linux image registers it.
     pub fn new(ec2_instance_id: Ec2InstanceId, instance_type: &str, zone: &str) -> Self {
-        let mut attributes = capabilities();
+        let mut attributes = capabilities().clone();
         for (name, value) in [
             ("ecs.ami-id", "ami-0c55b159cbfafe1f0"),
             ("ecs.availability-zone", zone),
@@ -110,7 +110,12 @@ impl Registration {
 }
 
 /// What the agent of a current Linux image can do; enough for every task definition that ECS accepts on EC2.
-pub fn capabilities() -> AttributeSet {
+pub fn capabilities() -> &'static AttributeSet {
+    static CAPABILITIES: LazyLock<AttributeSet> = LazyLock::new(list_capabilities);
+    &CAPABILITIES
+}
+
+fn list_capabilities() -> AttributeSet {
     let remote_api =
         (17..=44).map(|minor| format!("com.amazonaws.ecs.capability.docker-remote-api.1.{minor}"));
     let docker = [
@@ -201,6 +206,8 @@ pub struct Instance {
     eni_taken: EniCount,
     room: Room,
     attributes_reported: Option<Arc<AttributeSet>>,
+    /// Of the attributes: telling instances with equal ones is quick with it.
+    fingerprint: Fingerprint,
     next_dynamic_port: u16,
     record: OnceCell<Arc<InstanceRecord>>,
 }
@@ -241,6 +248,7 @@ impl Instance {
             gpu_free: registration.gpu_ids.iter().cloned().collect(),
             gpu_ids: registration.gpu_ids,
             eni_limit: eni::task_limit(&registration.attributes),
+            fingerprint: registration.attributes.fingerprint(),
             attributes: Arc::new(registration.attributes),
             tags: registration.tags,
             running: 0,
@@ -389,6 +397,7 @@ impl Instance {
     /// Changes the attributes. ECS sends no event for that.
     pub(super) fn set_attributes(&mut self, attributes: AttributeSet) {
         self.eni_limit = eni::task_limit(&attributes);
+        self.fingerprint = attributes.fingerprint();
         self.attributes = Arc::new(attributes);
         self.refresh();
     }
@@ -435,7 +444,7 @@ impl Instance {
             remaining: self.remaining.clone(),
             running_tasks: self.running,
             eni_limit: self.eni_limit,
-            attributes: Fingerprint::default(),
+            attributes: self.fingerprint,
             reservations: BTreeMap::new(),
             other_tasks: other_tasks.collect(),
             revision: Revision::default(),

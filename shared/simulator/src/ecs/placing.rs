@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use berth_scheduler::hold::{Filter, HoldReason};
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, TaskGroup};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Ec2InstanceId, TaskGroup};
 use berth_scheduler::placement::{Placement, PlacementSeed};
 use berth_scheduler::report::{AgentConnection, InstanceStatus};
 use berth_scheduler::resources::{ShortDimension, Shortfall, fits};
-use berth_scheduler::shape::{Shape, Strategy};
+use berth_scheduler::shape::{Constraint, Shape, Strategy};
 use berth_scheduler::snapshot::Snapshot;
 
 use super::error::EcsError;
@@ -68,23 +68,35 @@ impl SimulatedEcs {
             return Ok(cluster.instances.get(pinned).into_iter().collect());
         }
         let serves = |instance: &&Instance| takes(instance, request.launch_type);
-        if shape
-            .strategies
-            .iter()
-            .any(|strategy| matches!(strategy, Strategy::Spread(_)))
-        {
+        if let Some(pinned) = shape.constraints.iter().find_map(pinned_to) {
+            // No other instance can satisfy the constraint.
+            let arn = cluster.by_ec2_id.get(&pinned);
+            let instance = arn.and_then(|arn| cluster.instances.get(arn));
+            return Ok(instance.filter(serves).into_iter().collect());
+        }
+        let counts_buckets = |strategy: &Strategy| matches!(strategy, Strategy::Spread(_));
+        if shape.strategies.iter().any(counts_buckets) {
             return Ok(cluster.registered_instances().filter(serves).collect());
         }
-        let large_enough = cluster
-            .by_memory
-            .range(shape.demand.memory..)
-            .flat_map(|(_, arns)| arns);
-        let instances = large_enough
-            .filter_map(|arn| cluster.instances.get(arn))
-            .filter(serves);
-        Ok(instances
-            .filter(|it| fits(&shape.demand, it.room()).is_ok())
-            .collect())
+        let has_room = |instance: &&Instance| fits(&shape.demand, instance.room()).is_ok();
+        let large_enough = || {
+            cluster
+                .by_memory
+                .range(shape.demand.memory..)
+                .map(|(_, arns)| arns)
+        };
+        if large_enough().map(BTreeSet::len).sum::<usize>() > cluster.instances.len() / 8 {
+            // Looking at all of them is quicker than looking up most of them.
+            let candidates = cluster
+                .instances
+                .values()
+                .filter(|instance| instance.is_candidate());
+            return Ok(candidates.filter(has_room).filter(serves).collect());
+        }
+        let instances = large_enough()
+            .flatten()
+            .filter_map(|arn| cluster.instances.get(arn));
+        Ok(instances.filter(has_room).filter(serves).collect())
     }
 
     /// Why instances cannot take a task more.
@@ -146,6 +158,15 @@ impl SimulatedEcs {
         let placed = Placement::new(&alone, &closed).place(shape, group, PlacementSeed::new(0));
         placed.err().map(|reason| held_reason(&reason))
     }
+}
+
+/// The one EC2 instance that a constraint leaves, when it is such a one.
+fn pinned_to(constraint: &Constraint) -> Option<Ec2InstanceId> {
+    let Constraint::MemberOf(expression) = constraint else {
+        return None;
+    };
+    let expression = expression.to_string();
+    Ec2InstanceId::parse(expression.strip_prefix("ec2InstanceId == ")?).ok()
 }
 
 fn takes(instance: &Instance, launch_type: LaunchType) -> bool {

@@ -111,11 +111,17 @@ impl Paging {
         read(parameters)
     }
 
-    /// The answer of a List call.
-    fn answer(&self, name: &str, items: impl Iterator<Item = (String, Value)>) -> Result<Value, EcsError> {
-        let page = super::page::page(items, self.max_results, self.next_token.as_deref())?;
+    /// The answer of a List call: a page of those `items` that are `wanted`, written by `write`.
+    fn answer<K: AsRef<str>, T>(
+        &self,
+        name: &str,
+        items: impl Iterator<Item = (K, T)>,
+        wanted: impl Fn(&T) -> bool,
+        write: impl Fn(T) -> Value,
+    ) -> Result<Value, EcsError> {
+        let page = super::page::page(items, wanted, self.max_results, self.next_token.as_deref())?;
         let mut answer = Document::new();
-        answer.insert(name.to_owned(), Value::Array(page.items));
+        answer.insert(name.to_owned(), page.items.into_iter().map(write).collect());
         if let Some(token) = page.next_token {
             answer.insert("nextToken".to_owned(), Value::String(token));
         }

@@ -20,7 +20,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use super::protocol::{Answer, BODY_BYTES_MAX};
 use super::sink::Sinks;
-use super::{Endpoint, EndpointError, EndpointOptions, Request};
+use super::{Endpoint, EndpointError, EndpointOptions, Events, Request};
 use crate::ecs::error::{EcsError, EcsErrorKind};
 
 /// Pause after a connection could not be accepted: the reason is most often that there are too many.
@@ -46,7 +46,17 @@ pub fn serve(options: &EndpointOptions) -> Result<(), EndpointError> {
 
 async fn run(options: &EndpointOptions) -> Result<(), EndpointError> {
     let sinks = Sinks::open(options)?;
-    let endpoint = Endpoint::new(options.settings.clone(), wall_clock(), options.fleet.as_ref());
+    let events = if sinks.are_none() {
+        Events::Unwanted
+    } else {
+        Events::Wanted
+    };
+    let endpoint = Endpoint::new(
+        options.settings.clone(),
+        wall_clock(),
+        options.fleet.as_ref(),
+        events,
+    );
     let endpoint = RefCell::new(endpoint.map_err(EndpointError::Fleet)?);
     let stage = Rc::new(Stage {
         endpoint,

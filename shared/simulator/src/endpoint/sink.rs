@@ -95,6 +95,11 @@ impl Sinks {
         })
     }
 
+    /// Whether events go nowhere.
+    pub(super) fn are_none(&self) -> bool {
+        self.file.is_none() && self.function.is_none()
+    }
+
     /// Sends events, in order. The file has them when this returns.
     pub(super) fn send(&mut self, events: Vec<Value>) {
         for event in events {

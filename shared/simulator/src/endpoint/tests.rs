@@ -18,7 +18,7 @@ fn caller() -> Caller {
         ..EcsSettings::default()
     };
     Caller {
-        endpoint: Endpoint::new(settings, now, None).unwrap(),
+        endpoint: Endpoint::new(settings, now, None, Events::Wanted).unwrap(),
         now,
     }
 }

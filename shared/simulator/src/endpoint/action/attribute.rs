@@ -127,23 +127,20 @@ pub(super) fn list(ecs: &SimulatedEcs, parameters: &Document) -> Result<Value, E
     if given.target_type.as_deref() != Some("container-instance") {
         return Err(EcsError::invalid("targetType: give `container-instance`"));
     }
-    let instances = cluster.registered_instances();
-    let all = instances.flat_map(|it| {
-        it.attributes
-            .iter()
-            .map(|(name, value)| (it.arn.as_str(), name, value))
-    });
-    let named = |name: &str| {
+    let wanted = |(_, name, value): &(&str, &str, Option<&str>)| {
         given
             .attribute_name
             .as_deref()
-            .is_none_or(|wanted| wanted == name)
+            .is_none_or(|wanted| wanted == *name)
+            && (given.attribute_value.is_none() || given.attribute_value.as_deref() == *value)
     };
-    let valued =
-        |value: Option<&str>| given.attribute_value.is_none() || given.attribute_value.as_deref() == value;
-    let wanted = all.filter(|(_, name, value)| named(name) && valued(*value));
-    let items = wanted.map(|(arn, name, value)| (format!("{arn} {name}"), attribute_json(name, value, arn)));
-    Paging::of(parameters)?.answer("attributes", items)
+    let items = cluster.registered_instances().flat_map(|instance| {
+        let arn = instance.arn.as_str();
+        let attributes = instance.attributes.iter();
+        attributes.map(move |(name, value)| (format!("{arn} {name}"), (arn, name, value)))
+    });
+    let write = |(arn, name, value): (&str, &str, Option<&str>)| attribute_json(name, value, arn);
+    Paging::of(parameters)?.answer("attributes", items, wanted, write)
 }
 
 fn attribute_json(name: &str, value: Option<&str>, target: &str) -> Value {

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Paging, cluster_of};
-use crate::ecs::SimulatedEcs;
 use crate::ecs::definition::Document;
 use crate::ecs::error::EcsError;
+use crate::ecs::{Cluster, SimulatedEcs};
 use crate::endpoint::protocol::read;
 use crate::endpoint::render::cluster_json;
 
@@ -76,9 +76,10 @@ pub(super) fn describe(ecs: &SimulatedEcs, parameters: &Document) -> Result<Valu
 }
 
 pub(super) fn list(ecs: &SimulatedEcs, parameters: &Document) -> Result<Value, EcsError> {
-    let active = ecs.clusters.values().filter(|cluster| cluster.active);
-    Paging::of(parameters)?.answer(
-        "clusterArns",
-        active.map(|cluster| (cluster.arn.clone(), json!(cluster.arn))),
-    )
+    let clusters = ecs
+        .clusters
+        .values()
+        .map(|cluster| (cluster.arn.as_str(), cluster));
+    let write = |cluster: &Cluster| json!(cluster.arn);
+    Paging::of(parameters)?.answer("clusterArns", clusters, |cluster| cluster.active, write)
 }

@@ -16,7 +16,7 @@ use crate::ecs::SimulatedEcs;
 use crate::ecs::definition::Document;
 use crate::ecs::error::EcsError;
 use crate::ecs::fleet::Deregistration;
-use crate::ecs::instance::{Registration, VersionInfo, capabilities};
+use crate::ecs::instance::{Instance, Registration, VersionInfo, capabilities};
 use crate::endpoint::protocol::{read, set};
 use crate::endpoint::render::{Form, instance_json};
 
@@ -293,14 +293,19 @@ pub(super) fn list(ecs: &SimulatedEcs, parameters: &Document) -> Result<Value, E
         .filter(|text| !text.is_empty())
         .map(|text| Expression::parse(text).map_err(|error| EcsError::invalid(format!("filter: {error}"))));
     let filter = filter.transpose()?;
-    // INACTIVE instances are only listed when asked for.
-    let wanted = cluster.instances.values().filter(|instance| match status {
-        Some(status) => instance.status == status,
-        None => instance.status != InstanceStatus::Inactive,
-    });
-    let wanted = wanted.filter(|instance| filter.as_ref().is_none_or(|filter| ecs.matches(instance, filter)));
-    let arns = wanted.map(|instance| (instance.arn.to_string(), json!(instance.arn.as_str())));
-    Paging::of(parameters)?.answer("containerInstanceArns", arns)
+    let wanted = |instance: &&Instance| {
+        // INACTIVE instances are only listed when asked for.
+        let by_status = status.map_or(instance.status != InstanceStatus::Inactive, |it| {
+            instance.status == it
+        });
+        by_status && filter.as_ref().is_none_or(|filter| ecs.matches(instance, filter))
+    };
+    let instances = cluster
+        .instances
+        .values()
+        .map(|instance| (instance.arn.as_str(), instance));
+    let write = |instance: &Instance| json!(instance.arn.as_str());
+    Paging::of(parameters)?.answer("containerInstanceArns", instances, wanted, write)
 }
 
 #[derive(Default, Deserialize)]

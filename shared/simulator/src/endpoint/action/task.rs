@@ -114,13 +114,16 @@ pub(super) fn list(ecs: &SimulatedEcs, parameters: &Document) -> Result<Value, E
             // There are no services.
             && given.service_name.is_none()
     };
-    let item = |task: &Task| (format!("{:020}", task.number.get()), json!(task.arn.as_str()));
-    let paging = Paging::of(parameters)?;
+    let (paging, write) = (Paging::of(parameters)?, |task: &Task| json!(task.arn.as_str()));
     match given.started_by.as_deref() {
         Some(started_by) => {
-            let tasks = ecs.tasks_started_by(&cluster, started_by)?.into_iter();
-            paging.answer("taskArns", tasks.filter(wanted).map(item))
+            let tasks = ecs.tasks_started_by(&cluster, started_by)?;
+            paging.answer("taskArns", tasks.into_iter().map(keyed), wanted, write)
         }
-        None => paging.answer("taskArns", ecs.tasks_of(&cluster)?.filter(wanted).map(item)),
+        None => paging.answer("taskArns", ecs.tasks_of(&cluster)?.map(keyed), wanted, write),
     }
+}
+
+fn keyed(task: &Task) -> (String, &Task) {
+    (format!("{:020}", task.number.get()), task)
 }

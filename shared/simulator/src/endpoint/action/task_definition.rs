@@ -171,8 +171,8 @@ pub(super) fn list(ecs: &SimulatedEcs, parameters: &Document) -> Result<Value, E
     let items = arns
         .into_iter()
         .enumerate()
-        .map(|(at, arn)| (format!("{at:08}"), json!(arn)));
-    Paging::of(parameters)?.answer("taskDefinitionArns", items)
+        .map(|(at, arn)| (format!("{at:08}"), arn));
+    Paging::of(parameters)?.answer("taskDefinitionArns", items, |_| true, Value::String)
 }
 
 pub(super) fn list_families(ecs: &SimulatedEcs, parameters: &Document) -> Result<Value, EcsError> {
@@ -182,5 +182,6 @@ pub(super) fn list_families(ecs: &SimulatedEcs, parameters: &Document) -> Result
         .filter(|it| given.wants(it))
         .map(|it| it.family().to_owned())
         .collect();
-    Paging::of(parameters)?.answer("families", families.into_iter().map(|it| (it.clone(), json!(it))))
+    let items = families.into_iter().map(|family| (family.clone(), family));
+    Paging::of(parameters)?.answer("families", items, |_| true, Value::String)
 }
