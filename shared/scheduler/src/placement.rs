@@ -13,6 +13,7 @@
 //! Nothing is worked out before it is needed, because many plans decide about one task only.
 
 mod amounts;
+mod bucket;
 mod chain;
 mod class;
 mod column;
@@ -37,6 +38,7 @@ use crate::snapshot::{InstanceView, Snapshot};
 
 use amounts::Amounts;
 use chain::Chains;
+use class::LazyClasses;
 use column::Columns;
 use filter::Filters;
 use index::Index;
@@ -98,6 +100,7 @@ pub struct Placement<'a> {
     snapshot: &'a Snapshot,
     policy: IndexPolicy,
     occupancy: Occupancy<'a>,
+    classes: LazyClasses<'a>,
     filters: Filters<'a>,
     columns: Columns,
     chains: Chains,
@@ -122,6 +125,7 @@ impl<'a> Placement<'a> {
             snapshot,
             policy: INDEX_POLICY,
             occupancy: Occupancy::new(snapshot),
+            classes: LazyClasses::new(snapshot),
             filters: Filters::new(snapshot, closed),
             columns: Columns::default(),
             chains: Chains::default(),
@@ -168,11 +172,12 @@ impl<'a> Placement<'a> {
                 let chosen = shape.distinct_group.as_ref();
                 chosen.map_or(group, |chosen| self.occupancy.group(chosen))
             });
-        self.filters.id(shape, distinct, &mut self.occupancy)
+        self.filters
+            .id(shape, distinct, &mut self.occupancy, &mut self.classes)
     }
 
     fn choose(&mut self, shape: &Shape, group: GroupId, rules: usize, seed: PlacementSeed) -> Option<usize> {
-        let chain_id = self.chains.id(shape, &mut self.columns, self.snapshot);
+        let chain_id = self.chains.id(shape, &mut self.columns, &mut self.classes);
         let chain = self.chains.get(chain_id)?;
         for id in chain.columns() {
             self.occupancy.count_by(group, id, self.columns.get(id)?);

@@ -107,8 +107,16 @@ impl Amounts {
         }
     }
 
-    /// Whether one of these amounts is as large as in `max`.
+    /// The largest of each.
+    pub(super) fn max_of(all: &[Self]) -> Self {
+        all.iter().fold(Self::default(), |max, amounts| max.max(*amounts))
+    }
+
+    /// Whether `max` may be too large once these amounts are gone. What is not known or nothing is the same
+    /// almost everywhere, and looking for the next largest would find it again.
     pub(super) fn touches(self, max: Self) -> bool {
-        (self.cpu == max.cpu) | (self.memory == max.memory) | (self.gpu == max.gpu) | (self.eni == max.eni)
+        let gpu = (self.gpu == max.gpu) & (self.gpu > 0);
+        let eni = (self.eni == max.eni) & (self.eni > 0) & (self.eni < ENI_UNKNOWN);
+        (self.cpu == max.cpu) | (self.memory == max.memory) | gpu | eni
     }
 }

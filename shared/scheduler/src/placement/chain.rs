@@ -1,9 +1,9 @@
 //! A shape's strategies, taken apart into what can be sorted by beforehand and what cannot.
 
+use super::class::LazyClasses;
 use super::column::{ColumnId, Columns};
 use super::strategies_of;
 use crate::shape::{BinpackField, Shape, Strategy};
-use crate::snapshot::Snapshot;
 
 /// Most of an instance's own numbers that a sort key has room for.
 pub(super) const PARTS_MAX: usize = 3;
@@ -31,14 +31,14 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    fn new(strategies: &[Strategy], columns: &mut Columns, snapshot: &Snapshot) -> Self {
+    fn new(strategies: &[Strategy], columns: &mut Columns, classes: &mut LazyClasses<'_>) -> Self {
         let mut steps: Vec<Step> = Vec::new();
         for strategy in strategies {
             let step = match strategy {
                 Strategy::Random => Step::Random,
                 Strategy::Binpack(BinpackField::Cpu) => Step::Cpu,
                 Strategy::Binpack(BinpackField::Memory) => Step::Memory,
-                Strategy::Spread(field) => Step::Count(columns.id(field, snapshot)),
+                Strategy::Spread(field) => Step::Count(columns.id(field, classes)),
             };
             // What decided once cannot decide again, and nothing is left to decide after chance.
             if !steps.contains(&step) && !steps.contains(&Step::Random) {
@@ -108,7 +108,12 @@ pub(super) struct Chains {
 
 impl Chains {
     /// The position of a shape's chain.
-    pub(super) fn id(&mut self, shape: &Shape, columns: &mut Columns, snapshot: &Snapshot) -> usize {
+    pub(super) fn id(
+        &mut self,
+        shape: &Shape,
+        columns: &mut Columns,
+        classes: &mut LazyClasses<'_>,
+    ) -> usize {
         let strategies = strategies_of(shape);
         if self
             .chains
@@ -122,7 +127,7 @@ impl Chains {
             .iter()
             .position(|chain| chain.strategies == strategies);
         self.last = known.unwrap_or_else(|| {
-            self.chains.push(Chain::new(strategies, columns, snapshot));
+            self.chains.push(Chain::new(strategies, columns, classes));
             self.chains.len().saturating_sub(1)
         });
         self.last

@@ -6,6 +6,31 @@ use crate::attributes::{AttributeSet, Fingerprint};
 use crate::constraint::expression::Expression;
 use crate::snapshot::{InstanceView, Snapshot};
 
+/// The classes, made when they are needed for the first time.
+#[derive(Debug)]
+pub(super) struct LazyClasses<'a> {
+    snapshot: &'a Snapshot,
+    classes: Option<Classes<'a>>,
+}
+
+impl<'a> LazyClasses<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
+        Self {
+            snapshot,
+            classes: None,
+        }
+    }
+
+    pub(super) fn get(&mut self) -> &mut Classes<'a> {
+        self.classes.get_or_insert_with(|| Classes::new(self.snapshot))
+    }
+
+    /// How many instances there are.
+    pub(super) fn instances(&self) -> usize {
+        self.snapshot.instances().len()
+    }
+}
+
 /// The class of every instance.
 #[derive(Debug)]
 pub(super) struct Classes<'a> {
@@ -16,16 +41,20 @@ pub(super) struct Classes<'a> {
 }
 
 impl<'a> Classes<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
-        // The fingerprint comes first because it tells most sets apart at once; it is only a hint.
-        let mut ids: BTreeMap<(Fingerprint, &AttributeSet), u32> = BTreeMap::new();
+    fn new(snapshot: &'a Snapshot) -> Self {
+        let mut ids: BTreeMap<(Fingerprint, usize, Option<&AttributeSet>), u32> = BTreeMap::new();
         let mut examples = Vec::new();
         let class_of = snapshot.instances().iter().map(|view| {
-            let key = (view.record.state().attributes, &*view.attributes);
-            *ids.entry(key).or_insert_with(|| {
-                examples.push(view);
-                u32::try_from(examples.len().saturating_sub(1)).unwrap_or(u32::MAX)
-            })
+            let fingerprint = view.record.state().attributes;
+            // Equal fingerprints stand for equal sets, here as in the stored records; comparing thirty
+            // attributes of every instance would cost more than all the rest. A record that does not know
+            // its fingerprint yet is compared.
+            let compared = (fingerprint == Fingerprint::default()).then_some(&*view.attributes);
+            *ids.entry((fingerprint, view.attributes.len(), compared))
+                .or_insert_with(|| {
+                    examples.push(view);
+                    u32::try_from(examples.len().saturating_sub(1)).unwrap_or(u32::MAX)
+                })
         });
         let class_of = class_of.collect();
         Self {
@@ -35,10 +64,14 @@ impl<'a> Classes<'a> {
         }
     }
 
-    pub(super) fn class_of(&self, ordinal: usize) -> usize {
-        self.class_of
-            .get(ordinal)
-            .map_or(usize::MAX, |class| *class as usize)
+    /// For each instance what is given for its class.
+    pub(super) fn spread<'c, T: Copy>(
+        &'c self,
+        by_class: &'c [T],
+        otherwise: T,
+    ) -> impl Iterator<Item = T> + 'c {
+        let of_class = move |class: &u32| by_class.get(*class as usize).copied().unwrap_or(otherwise);
+        self.class_of.iter().map(of_class)
     }
 
     /// One instance of each class.

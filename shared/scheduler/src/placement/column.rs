@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::class::LazyClasses;
 use crate::shape::SpreadField;
-use crate::snapshot::Snapshot;
 
 /// The bucket of instances that lack the attribute: it has no tasks counted and is used last.
 pub(super) const MISSING: u32 = u32::MAX;
@@ -32,20 +32,21 @@ pub(super) struct Column {
 }
 
 impl Column {
-    fn new(field: &SpreadField, snapshot: &Snapshot) -> Self {
-        let instances = snapshot.instances();
+    fn new(field: &SpreadField, classes: &mut LazyClasses<'_>) -> Self {
         let bucket_of: Vec<u32> = match field {
-            SpreadField::InstanceId => (0_u32..).take(instances.len()).collect(),
+            SpreadField::InstanceId => (0_u32..).take(classes.instances()).collect(),
             SpreadField::Attribute(name) => {
+                let classes = classes.get();
                 let mut buckets: BTreeMap<Option<&str>, u32> = BTreeMap::new();
                 let mut bucket = |value| {
                     let next = u32::try_from(buckets.len()).unwrap_or(MISSING);
                     *buckets.entry(value).or_insert(next)
                 };
-                instances
-                    .iter()
+                let examples = classes.examples().iter();
+                let by_class: Vec<u32> = examples
                     .map(|it| it.attributes.get(name).map_or(MISSING, &mut bucket))
-                    .collect()
+                    .collect();
+                classes.spread(&by_class, MISSING).collect()
             }
         };
         let buckets = bucket_of.iter().filter(|it| **it != MISSING).max();
@@ -112,11 +113,11 @@ pub(super) struct Columns(Vec<Column>);
 
 impl Columns {
     /// The column of a field, made when it is needed for the first time.
-    pub(super) fn id(&mut self, field: &SpreadField, snapshot: &Snapshot) -> ColumnId {
+    pub(super) fn id(&mut self, field: &SpreadField, classes: &mut LazyClasses<'_>) -> ColumnId {
         if let Some(position) = self.0.iter().position(|column| column.field == *field) {
             return ColumnId(position);
         }
-        self.0.push(Column::new(field, snapshot));
+        self.0.push(Column::new(field, classes));
         ColumnId(self.0.len().saturating_sub(1))
     }
 

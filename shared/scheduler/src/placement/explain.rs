@@ -54,21 +54,35 @@ const DIMENSIONS: [Dimension; 5] = [
 impl Misses {
     fn of_amounts(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> Self {
         let mut misses = Self::default();
-        let yardstick = Yardstick::new(Amounts::of_demand(demand));
-        for ordinal in rules.members() {
-            let (miss, short) = yardstick.measure(occupancy.amounts(*ordinal));
-            for (count, short) in misses.counts.iter_mut().zip(short) {
-                *count = count.saturating_add(usize::from(short));
+        let needed = Amounts::of_demand(demand);
+        let mut short = [0_u32; 4];
+        for ordinal in rules.members().iter().map(|ordinal| *ordinal as usize) {
+            let free = occupancy.amounts(ordinal).each();
+            for ((short, needed), free) in short.iter_mut().zip(needed.each()).zip(free) {
+                *short = short.wrapping_add(u32::from(needed > free));
             }
-            misses.keep_nearest(miss, *ordinal);
+        }
+        for (count, short) in misses.counts.iter_mut().zip(short) {
+            *count = short as usize;
+        }
+        let yardstick = Yardstick::new(needed);
+        for (max, ordinals) in occupancy.by_chunk(rules.members()) {
+            // No instance of the chunk is nearer than one with all its largest amounts would be.
+            let at_least = yardstick.measure(max);
+            if misses.nearest.is_some_and(|(smallest, _)| at_least >= smallest) {
+                continue;
+            }
+            for ordinal in ordinals.iter().map(|ordinal| *ordinal as usize) {
+                misses.keep_nearest(yardstick.measure(occupancy.amounts(ordinal)), ordinal);
+            }
         }
         misses
     }
 
     fn of_all(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> Self {
         let mut misses = Self::default();
-        for ordinal in rules.members() {
-            let Some(shortfall) = shortfall(occupancy, demand, *ordinal) else {
+        for ordinal in rules.members().iter().map(|ordinal| *ordinal as usize) {
+            let Some(shortfall) = shortfall(occupancy, demand, ordinal) else {
                 continue;
             };
             for dimension in shortfall.dimensions() {
@@ -78,7 +92,7 @@ impl Misses {
                     *count = count.saturating_add(1);
                 }
             }
-            misses.keep_nearest(Miss::of(&shortfall), *ordinal);
+            misses.keep_nearest(Miss::of(&shortfall), ordinal);
         }
         misses
     }
@@ -116,7 +130,7 @@ fn ever_fits(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> boo
     let mut instances = rules
         .members()
         .iter()
-        .filter_map(|ordinal| occupancy.view(*ordinal));
+        .filter_map(|ordinal| occupancy.view(*ordinal as usize));
     if demand.ports.is_empty() {
         let needed = Amounts::of_demand(demand);
         return instances.any(|instance| registered(&instance.record).cover(needed));

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::class::Classes;
+use super::class::{Classes, LazyClasses};
 use super::occupancy::{GroupId, Occupancy};
 use super::{OccupiedInstance, ZONE_ATTRIBUTE};
 use crate::attributes::RequiredAttribute;
@@ -41,7 +41,6 @@ pub(super) struct Filters<'a> {
     snapshot: &'a Snapshot,
     closed: &'a BTreeSet<ContainerInstanceArn>,
     common: Vec<Verdict>,
-    classes: Option<Classes<'a>>,
     rules: Vec<RuleSet>,
     /// Positions of `rules`, in the order of the rules.
     sorted: Vec<usize>,
@@ -50,14 +49,12 @@ pub(super) struct Filters<'a> {
 
 impl<'a> Filters<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, closed: &'a BTreeSet<ContainerInstanceArn>) -> Self {
-        let (classes, rules, sorted) = (None, Vec::new(), Vec::new());
         Self {
             snapshot,
             closed,
             common: Vec::new(),
-            classes,
-            rules,
-            sorted,
+            rules: Vec::new(),
+            sorted: Vec::new(),
             last: 0,
         }
     }
@@ -67,7 +64,8 @@ impl<'a> Filters<'a> {
         &mut self,
         shape: &Shape,
         distinct: Option<GroupId>,
-        occupancy: &mut Occupancy,
+        occupancy: &mut Occupancy<'_>,
+        classes: &mut LazyClasses<'_>,
     ) -> usize {
         let known = self
             .rules
@@ -81,7 +79,7 @@ impl<'a> Filters<'a> {
             self.last = match found {
                 Ok(place) => self.sorted.get(place).copied().unwrap_or(0),
                 Err(place) => {
-                    let rules = self.build(shape, distinct, occupancy);
+                    let rules = self.build(shape, distinct, occupancy, classes);
                     self.sorted.insert(place, self.rules.len());
                     self.rules.push(rules);
                     self.rules.len().saturating_sub(1)
@@ -98,7 +96,13 @@ impl<'a> Filters<'a> {
         self.rules.get(id)
     }
 
-    fn build(&mut self, shape: &Shape, distinct: Option<GroupId>, occupancy: &mut Occupancy) -> RuleSet {
+    fn build(
+        &mut self,
+        shape: &Shape,
+        distinct: Option<GroupId>,
+        occupancy: &mut Occupancy<'_>,
+        classes: &mut LazyClasses<'_>,
+    ) -> RuleSet {
         if self.common.is_empty() {
             self.common = common_verdicts(self.snapshot, self.closed);
         }
@@ -113,18 +117,12 @@ impl<'a> Filters<'a> {
         });
         let mut rules = RuleSet::new(shape, taken);
         if rules.needs_classes() {
-            let classes = self.classes.get_or_insert_with(|| Classes::new(self.snapshot));
-            rules.judge_classes(classes);
-            let each = self.common.iter().enumerate();
-            let verdict = |(ordinal, common): (usize, &Verdict)| match *common {
-                PASSES => rules
-                    .class_verdicts
-                    .get(classes.class_of(ordinal))
-                    .copied()
-                    .unwrap_or(PASSES),
-                removed => removed,
-            };
-            rules.fixed = each.map(verdict).collect();
+            let classes = classes.get();
+            let by_class = rules.judge_classes(classes);
+            let each = self.common.iter().zip(classes.spread(&by_class, PASSES));
+            rules.fixed = each
+                .map(|(common, own)| if *common == PASSES { own } else { *common })
+                .collect();
         } else {
             rules.fixed.clone_from(&self.common);
         }
@@ -162,11 +160,10 @@ pub(super) struct RuleSet {
     distinct: Option<(GroupId, Vec<bool>)>,
     /// The filters of these rules, numbered after [`COMMON`].
     filters: Vec<Filter>,
-    class_verdicts: Vec<Verdict>,
-    /// Verdicts of everything that attributes and the instance's state decide.
+    /// Verdicts of everything that attributes and the instance's state decide; kept while others may change.
     fixed: Vec<Verdict>,
     verdicts: Vec<Verdict>,
-    members: Vec<usize>,
+    members: Vec<u32>,
     removed: Vec<usize>,
     /// How many placements are taken into account.
     seen: usize,
@@ -195,7 +192,6 @@ impl RuleSet {
             distinct,
             removed: vec![0; COMMON.len().saturating_add(filters.len()).saturating_add(1)],
             filters,
-            class_verdicts: Vec::new(),
             fixed: Vec::new(),
             verdicts: Vec::new(),
             members: Vec::new(),
@@ -241,7 +237,7 @@ impl RuleSet {
     }
 
     /// Everything that depends on attributes alone, once per class.
-    fn judge_classes(&mut self, classes: &mut Classes<'_>) {
+    fn judge_classes(&self, classes: &mut Classes<'_>) -> Vec<Verdict> {
         let verdict = |attributes: &crate::attributes::AttributeSet| {
             let zone = attributes.value(ZONE_ATTRIBUTE);
             if !self.zones.is_empty() && zone.is_some_and(|zone| !self.zones.iter().any(|it| it == zone)) {
@@ -268,14 +264,19 @@ impl RuleSet {
                 }
             }
         }
-        self.class_verdicts = verdicts;
+        verdicts
     }
 
-    fn judge_all(&mut self, occupancy: &Occupancy) {
-        self.verdicts = (0..occupancy.len())
-            .map(|ordinal| self.judge(ordinal, occupancy))
-            .collect();
-        for (ordinal, verdict) in self.verdicts.iter().enumerate() {
+    fn judge_all(&mut self, occupancy: &Occupancy<'_>) {
+        let fixed_by_attributes = |it: &Expression| it.depends_on() == Dependencies::AttributesOnly;
+        self.verdicts = if self.distinct.is_none() && self.expressions.iter().all(fixed_by_attributes) {
+            std::mem::take(&mut self.fixed)
+        } else {
+            (0..occupancy.len())
+                .map(|ordinal| self.judge(ordinal, occupancy))
+                .collect()
+        };
+        for (verdict, ordinal) in self.verdicts.iter().zip(0_u32..) {
             if *verdict == PASSES {
                 self.members.push(ordinal);
             } else if let Some(removed) = self.removed.get_mut(usize::from(*verdict)) {
@@ -286,7 +287,7 @@ impl RuleSet {
     }
 
     /// The verdict on one instance, as it is now.
-    fn judge(&self, ordinal: usize, occupancy: &Occupancy) -> Verdict {
+    fn judge(&self, ordinal: usize, occupancy: &Occupancy<'_>) -> Verdict {
         let fixed = self.fixed.get(ordinal).copied().unwrap_or(PASSES);
         if fixed != PASSES && fixed <= self.expression_number(0) {
             return fixed;
@@ -320,7 +321,7 @@ impl RuleSet {
     }
 
     /// Takes the placements since the last time into account.
-    fn catch_up(&mut self, occupancy: &Occupancy) {
+    fn catch_up(&mut self, occupancy: &Occupancy<'_>) {
         let log = occupancy.log();
         let since = log.get(self.seen..).unwrap_or(&[]);
         self.seen = log.len();
@@ -347,9 +348,10 @@ impl RuleSet {
         if before == verdict {
             return;
         }
-        match (before == PASSES, self.members.binary_search(&ordinal)) {
+        let member = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        match (before == PASSES, self.members.binary_search(&member)) {
             (true, Ok(place)) => drop(self.members.remove(place)),
-            (false, Err(place)) if verdict == PASSES => self.members.insert(place, ordinal),
+            (false, Err(place)) if verdict == PASSES => self.members.insert(place, member),
             (true, Err(_)) | (false, _) => {}
         }
         if let Some(removed) = self.removed.get_mut(usize::from(before)) {
@@ -366,7 +368,7 @@ impl RuleSet {
     }
 
     /// The instances that pass every filter, in rising order.
-    pub(super) fn members(&self) -> &[usize] {
+    pub(super) fn members(&self) -> &[u32] {
         &self.members
     }
 

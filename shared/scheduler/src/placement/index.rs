@@ -3,24 +3,16 @@
 
 use std::cmp::Ordering;
 
-use super::amounts::Amounts;
+use super::bucket::{Bucket, Key, ORDINAL_BITS, ordinal_of};
 use super::chain::Step;
+use super::scan;
 use super::view::{Score, View, compare};
-
-/// How many instances a new block has; a block is split when it has twice as many. Few in tests, so that small
-/// clusters have many blocks.
-const BLOCK_LEN: usize = if cfg!(test) { 3 } else { 48 };
 
 /// Most buckets of leading spreads that an index is of use for.
 const BUCKETS_MAX: usize = if cfg!(test) { 6 } else { 64 };
 
 /// An index that missed placements on more than one in this many of its instances is built anew.
 const REBUILD_SHARE: usize = 4;
-
-/// The place of an instance in the order: what its chain sorts by, then the ordinal, 32 bits each.
-type Key = u128;
-
-const ORDINAL_BITS: u32 = 32;
 
 /// The instances that pass a set of rules, in the order of a chain.
 #[derive(Debug)]
@@ -34,33 +26,11 @@ pub(super) struct Index {
     seen: usize,
 }
 
-/// Instances that are in the same bucket of every leading spread.
-#[derive(Debug)]
-struct Bucket {
-    /// Any of them: the leading spreads say the same of all.
-    example: usize,
-    blocks: Vec<Block>,
-}
-
-/// Neighbours in the order.
-#[derive(Debug, Default)]
-struct Block {
-    max: Amounts,
-    keys: Vec<Key>,
-    amounts: Vec<Amounts>,
-}
-
 impl Index {
     /// Builds the index; `None` when it would be of no use.
     pub(super) fn build(view: &View<'_, '_>) -> Option<Self> {
         let (bucket_of, examples) = lead_buckets(view)?;
-        let buckets = examples
-            .into_iter()
-            .map(|example| Bucket {
-                example,
-                blocks: Vec::new(),
-            })
-            .collect();
+        let buckets = examples.into_iter().map(Bucket::new).collect();
         let mut index = Self {
             keys: Vec::new(),
             bucket_of,
@@ -80,7 +50,7 @@ impl Index {
             .rules
             .members()
             .iter()
-            .copied()
+            .map(|ordinal| *ordinal as usize)
             .filter(|ordinal| view.has_ports(*ordinal))
         {
             let key = key(view, ordinal);
@@ -96,7 +66,7 @@ impl Index {
         }
         for (bucket, mut keys) in self.buckets.iter_mut().zip(sorted) {
             keys.sort_unstable();
-            bucket.blocks = keys.chunks(BLOCK_LEN).map(|keys| Block::of(keys, view)).collect();
+            bucket.fill(&keys, view.occupancy.all_amounts());
         }
         self.seen = view.occupancy.log().len();
     }
@@ -156,7 +126,7 @@ impl Index {
         for bucket in &self.buckets {
             let order = match best {
                 None => Ordering::Less,
-                Some((example, _)) => compare(&lead, bucket.example, example),
+                Some((example, _)) => compare(&lead, bucket.example(), example),
             };
             let until = match (order, best) {
                 (Ordering::Greater, _) => continue,
@@ -164,7 +134,7 @@ impl Index {
                 (Ordering::Equal | Ordering::Less, _) => Key::MAX,
             };
             if let Some(key) = bucket.first_fit(view.demand, from, until) {
-                best = Some((bucket.example, key));
+                best = Some((bucket.example(), key));
             }
         }
         let (example, key) = best?;
@@ -185,10 +155,22 @@ impl Index {
         let tail: Vec<Score<'_>> = view.chain.tail().iter().map(|step| view.score(*step)).collect();
         let from = key >> ORDINAL_BITS << ORDINAL_BITS;
         let until = from | Key::from(u32::MAX);
+        if view.chain.tail() == [Step::Random] {
+            let is_equal = |ordinal: &usize| {
+                let key = self.keys.get(*ordinal).copied().flatten();
+                key.is_some_and(|key| (from..=until).contains(&key))
+                    && view.occupancy.amounts(*ordinal).cover(view.demand)
+                    && compare(lead, *ordinal, example).is_eq()
+            };
+            let chosen = scan::first_ranks(view).find(is_equal);
+            if chosen.is_some() {
+                return chosen;
+            }
+        }
         let equal = self
             .buckets
             .iter()
-            .filter(|bucket| compare(lead, bucket.example, example).is_eq());
+            .filter(|bucket| compare(lead, bucket.example(), example).is_eq());
         let equals = equal.flat_map(|bucket| bucket.fits_between(view.demand, from, until));
         equals
             .map(ordinal_of)
@@ -239,10 +221,6 @@ fn key(view: &View<'_, '_>, ordinal: usize) -> Key {
     (parts << ORDINAL_BITS) | Key::from(u32::try_from(ordinal).unwrap_or(u32::MAX))
 }
 
-fn ordinal_of(key: Key) -> usize {
-    usize::try_from(key & Key::from(u32::MAX)).unwrap_or(usize::MAX)
-}
-
 /// No instance before this key has room: with less of what the index is sorted by than the task needs.
 fn first_key(view: &View<'_, '_>) -> Key {
     let parts = view.chain.parts();
@@ -252,134 +230,4 @@ fn first_key(view: &View<'_, '_>) -> Key {
         Some(Step::Random | Step::Count(_)) | None => return 0,
     };
     parts.iter().fold(Key::from(needed), |key, _| key << ORDINAL_BITS)
-}
-
-impl Bucket {
-    /// The block where a key is or belongs.
-    fn block_position(&self, key: Key) -> usize {
-        let position = self.blocks.partition_point(|block| block.last() < key);
-        position.min(self.blocks.len().saturating_sub(1))
-    }
-
-    fn insert(&mut self, key: Key, amounts: Amounts) {
-        if self.blocks.is_empty() {
-            self.blocks.push(Block::default());
-        }
-        let position = self.block_position(key);
-        let Some(block) = self.blocks.get_mut(position) else {
-            return;
-        };
-        block.insert(key, amounts);
-        if block.keys.len() >= BLOCK_LEN.saturating_mul(2) {
-            let rest = block.split();
-            self.blocks.insert(position.saturating_add(1), rest);
-        }
-    }
-
-    fn remove(&mut self, key: Key) {
-        let position = self.block_position(key);
-        let Some(block) = self.blocks.get_mut(position) else {
-            return;
-        };
-        block.remove(key);
-        if block.keys.is_empty() {
-            self.blocks.remove(position);
-        }
-    }
-
-    /// The first instance with room whose key is from `from` on and before `until`.
-    fn first_fit(&self, demand: Amounts, from: Key, until: Key) -> Option<Key> {
-        let start = self.blocks.partition_point(|block| block.last() < from);
-        let blocks = self.blocks.get(start..).unwrap_or(&[]);
-        for block in blocks {
-            if block.first() >= until {
-                return None;
-            }
-            if block.max.cover(demand)
-                && let Some(key) = block.first_fit(demand)
-            {
-                return (key < until).then_some(key);
-            }
-        }
-        None
-    }
-
-    /// All instances with room whose key is from `from` to `until`.
-    fn fits_between(&self, demand: Amounts, from: Key, until: Key) -> impl Iterator<Item = Key> {
-        let start = self.blocks.partition_point(|block| block.last() < from);
-        let blocks = self.blocks.get(start..).unwrap_or(&[]).iter();
-        let blocks = blocks.take_while(move |block| block.first() <= until);
-        let entries = blocks
-            .filter(move |block| block.max.cover(demand))
-            .flat_map(|block| block.keys.iter().zip(&block.amounts));
-        entries
-            .filter(move |(key, amounts)| (from..=until).contains(*key) && amounts.cover(demand))
-            .map(|(key, _)| *key)
-    }
-}
-
-impl Block {
-    fn of(keys: &[Key], view: &View<'_, '_>) -> Self {
-        let amounts = keys
-            .iter()
-            .map(|key| view.occupancy.amounts(ordinal_of(*key)))
-            .collect();
-        let mut block = Self {
-            max: Amounts::default(),
-            keys: keys.to_vec(),
-            amounts,
-        };
-        block.measure();
-        block
-    }
-
-    fn measure(&mut self) {
-        self.max = self
-            .amounts
-            .iter()
-            .fold(Amounts::default(), |max, amounts| max.max(*amounts));
-    }
-
-    fn first(&self) -> Key {
-        self.keys.first().copied().unwrap_or(Key::MAX)
-    }
-
-    fn last(&self) -> Key {
-        self.keys.last().copied().unwrap_or(0)
-    }
-
-    fn insert(&mut self, key: Key, amounts: Amounts) {
-        let place = self.keys.partition_point(|known| *known < key);
-        self.keys.insert(place, key);
-        self.amounts.insert(place, amounts);
-        self.max = self.max.max(amounts);
-    }
-
-    fn remove(&mut self, key: Key) {
-        let Ok(place) = self.keys.binary_search(&key) else {
-            return;
-        };
-        self.keys.remove(place);
-        if self.amounts.remove(place).touches(self.max) {
-            self.measure();
-        }
-    }
-
-    fn split(&mut self) -> Self {
-        let half = self.keys.len() / 2;
-        let (keys, amounts) = (self.keys.split_off(half), self.amounts.split_off(half));
-        let mut rest = Self {
-            max: Amounts::default(),
-            keys,
-            amounts,
-        };
-        rest.measure();
-        self.measure();
-        rest
-    }
-
-    fn first_fit(&self, demand: Amounts) -> Option<Key> {
-        let place = self.amounts.iter().position(|amounts| amounts.cover(demand))?;
-        self.keys.get(place).copied()
-    }
 }

@@ -64,18 +64,17 @@ impl Yardstick {
         }
     }
 
-    /// The miss, and which of cpu, memory, gpu and eni are short.
-    pub(super) fn measure(&self, room: Amounts) -> (Miss, [bool; 4]) {
+    /// The miss on an instance with this room, or at least on any instance with no more than that.
+    pub(super) fn measure(&self, room: Amounts) -> Miss {
         let missing = self.demand.missing(room).each();
-        let short = missing.map(|amount| amount > 0);
-        let dimensions = short
-            .iter()
-            .fold(0_u32, |sum, short| sum.saturating_add(u32::from(*short)));
+        let dimensions = missing.iter().map(|amount| u32::from(*amount > 0));
         let shares = missing.iter().zip(self.weights);
-        let share = shares.fold(0_u64, |sum, (amount, weight)| {
-            sum.saturating_add(u64::from(*amount).saturating_mul(weight))
-        });
-        (Miss { dimensions, share }, short)
+        // A share is at most WHOLE, so neither the products nor the sums can pass the largest number.
+        let shares = shares.map(|(amount, weight)| u64::from(*amount).wrapping_mul(weight));
+        Miss {
+            dimensions: dimensions.fold(0, u32::wrapping_add),
+            share: shares.fold(0, u64::wrapping_add),
+        }
     }
 }
 
@@ -132,7 +131,7 @@ mod tests {
                 eni,
                 ..room(cpu, memory)
             };
-            let (quick, _) = Yardstick::new(Amounts::of_demand(&demand)).measure(Amounts::of_room(&room));
+            let quick = Yardstick::new(Amounts::of_demand(&demand)).measure(Amounts::of_room(&room));
             assert_eq!(quick, miss(&demand, &room));
         }
     }

@@ -8,6 +8,10 @@ use crate::id::TaskGroup;
 use crate::resources::{Demand, HostPorts};
 use crate::snapshot::{InstanceView, Snapshot};
 
+/// Neighbouring instances are passed over together when none of them has room. Few in tests, so that small
+/// clusters have many chunks.
+const CHUNK_LEN: usize = if cfg!(test) { 4 } else { 64 };
+
 /// A task group, numbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GroupId(u32);
@@ -26,6 +30,8 @@ pub(super) struct Placed {
 pub(super) struct Occupancy<'a> {
     snapshot: &'a Snapshot,
     amounts: Vec<Amounts>,
+    /// The largest free amounts of each chunk of instances.
+    chunks: Vec<Amounts>,
     /// Ports taken where a placement took some; the others are as in the snapshot.
     ports_taken: BTreeMap<usize, HostPorts>,
     log: Vec<Placed>,
@@ -55,11 +61,13 @@ struct GroupTasks {
 impl<'a> Occupancy<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
         let instances = snapshot.instances().iter();
+        let amounts: Vec<Amounts> = instances
+            .map(|instance| Amounts::of_room(instance.record.room()))
+            .collect();
         Self {
             snapshot,
-            amounts: instances
-                .map(|instance| Amounts::of_room(instance.record.room()))
-                .collect(),
+            chunks: amounts.chunks(CHUNK_LEN).map(Amounts::max_of).collect(),
+            amounts,
             ports_taken: BTreeMap::new(),
             log: Vec::new(),
             newest: Vec::new(),
@@ -105,9 +113,7 @@ impl<'a> Occupancy<'a> {
 
     /// Takes the room of one task.
     pub(super) fn put(&mut self, ordinal: usize, demand: &Demand, group: GroupId, columns: &[Column]) {
-        if let Some(amounts) = self.amounts.get_mut(ordinal) {
-            *amounts = amounts.left_after(Amounts::of_demand(demand));
-        }
+        self.take(ordinal, Amounts::of_demand(demand));
         if !demand.ports.is_empty() {
             let mut taken = self.ports_taken(ordinal).cloned().unwrap_or_default();
             taken.insert_all(&demand.ports);
@@ -127,6 +133,38 @@ impl<'a> Occupancy<'a> {
         if let Some(tasks) = self.groups.tasks_mut(group) {
             tasks.add(ordinal, columns);
         }
+    }
+
+    fn take(&mut self, ordinal: usize, demand: Amounts) {
+        let Some(amounts) = self.amounts.get_mut(ordinal) else {
+            return;
+        };
+        let before = std::mem::replace(amounts, amounts.left_after(demand));
+        let chunk = ordinal / CHUNK_LEN;
+        if let Some(max) = self.chunks.get_mut(chunk)
+            && before.touches(*max)
+        {
+            let first = chunk.saturating_mul(CHUNK_LEN);
+            let rest = self.amounts.get(first..).unwrap_or(&[]);
+            *max = Amounts::max_of(rest.get(..CHUNK_LEN).unwrap_or(rest));
+        }
+    }
+
+    /// Splits rising ordinals by chunk, each with the largest free amounts in its chunk.
+    pub(super) fn by_chunk<'o>(
+        &'o self,
+        ordinals: &'o [u32],
+    ) -> impl Iterator<Item = (Amounts, &'o [u32])> + 'o {
+        let mut rest = ordinals;
+        std::iter::from_fn(move || {
+            let chunk = *rest.first()? as usize / CHUNK_LEN;
+            let end = chunk.saturating_add(1).saturating_mul(CHUNK_LEN);
+            let near = rest.get(..CHUNK_LEN).unwrap_or(rest);
+            let (own, others) =
+                rest.split_at_checked(near.partition_point(|ordinal| (*ordinal as usize) < end))?;
+            rest = others;
+            Some((self.chunks.get(chunk).copied().unwrap_or_default(), own))
+        })
     }
 
     /// The number of a group.

@@ -1,0 +1,177 @@
+//! Instances in an order, in blocks that know their largest free amounts.
+
+use super::amounts::Amounts;
+
+/// How many instances a new block has; a block is split when it has twice as many. Few in tests, so that
+/// small clusters have many blocks.
+const BLOCK_LEN: usize = if cfg!(test) { 3 } else { 48 };
+
+/// The place of an instance in the order: what its chain sorts by, then the ordinal, 32 bits each.
+pub(super) type Key = u128;
+
+pub(super) const ORDINAL_BITS: u32 = 32;
+
+pub(super) fn ordinal_of(key: Key) -> usize {
+    usize::try_from(key & Key::from(u32::MAX)).unwrap_or(usize::MAX)
+}
+
+/// Instances that are in the same bucket of every leading spread.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    example: usize,
+    /// What there is to know of each block, side by side for the search.
+    summaries: Vec<Summary>,
+    blocks: Vec<Block>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Summary {
+    last: Key,
+    max: Amounts,
+}
+
+/// Neighbours in the order.
+#[derive(Debug, Default)]
+struct Block {
+    keys: Vec<Key>,
+    amounts: Vec<Amounts>,
+}
+
+impl Bucket {
+    pub(super) fn new(example: usize) -> Self {
+        Self {
+            example,
+            summaries: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+
+    /// Any instance of the bucket: the leading spreads say the same of all.
+    pub(super) fn example(&self) -> usize {
+        self.example
+    }
+
+    /// Replaces the content by these keys, which are sorted.
+    pub(super) fn fill(&mut self, keys: &[Key], amounts: &[Amounts]) {
+        let of = |key: &Key| amounts.get(ordinal_of(*key)).copied().unwrap_or_default();
+        let blocks = keys.chunks(BLOCK_LEN);
+        let block = |keys: &[Key]| Block {
+            keys: keys.to_vec(),
+            amounts: keys.iter().map(of).collect(),
+        };
+        self.blocks = blocks.map(block).collect();
+        self.summaries = self.blocks.iter().map(Block::summary).collect();
+    }
+
+    fn first_block_from(&self, key: Key) -> usize {
+        self.summaries.partition_point(|summary| summary.last < key)
+    }
+
+    pub(super) fn insert(&mut self, key: Key, amounts: Amounts) {
+        if self.blocks.is_empty() {
+            self.blocks.push(Block::default());
+            self.summaries.push(Summary {
+                last: key,
+                max: amounts,
+            });
+        }
+        let position = self
+            .first_block_from(key)
+            .min(self.blocks.len().saturating_sub(1));
+        let at = (self.blocks.get_mut(position), self.summaries.get_mut(position));
+        let (Some(block), Some(summary)) = at else { return };
+        block.insert(key, amounts);
+        *summary = Summary {
+            last: summary.last.max(key),
+            max: summary.max.max(amounts),
+        };
+        if block.keys.len() >= BLOCK_LEN.saturating_mul(2) {
+            let rest = block.split();
+            *summary = block.summary();
+            let next = position.saturating_add(1);
+            self.summaries.insert(next, rest.summary());
+            self.blocks.insert(next, rest);
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: Key) {
+        let position = self.first_block_from(key);
+        let at = (self.blocks.get_mut(position), self.summaries.get_mut(position));
+        let (Some(block), Some(summary)) = at else { return };
+        let Some(removed) = block.remove(key) else { return };
+        if block.keys.is_empty() {
+            self.blocks.remove(position);
+            self.summaries.remove(position);
+        } else if key == summary.last || removed.touches(summary.max) {
+            *summary = block.summary();
+        }
+    }
+
+    /// The first instance with room whose key is from `from` on and before `until`.
+    pub(super) fn first_fit(&self, demand: Amounts, from: Key, until: Key) -> Option<Key> {
+        let start = self.first_block_from(from);
+        let blocks = self.summaries.iter().zip(&self.blocks).skip(start);
+        let mut before = 0;
+        for (summary, block) in blocks {
+            if before >= until {
+                return None;
+            }
+            before = summary.last;
+            if summary.max.cover(demand)
+                && let Some(key) = block.first_fit(demand)
+            {
+                return (key < until).then_some(key);
+            }
+        }
+        None
+    }
+
+    /// All instances with room whose key is from `from` to `until`.
+    pub(super) fn fits_between(&self, demand: Amounts, from: Key, until: Key) -> impl Iterator<Item = Key> {
+        let start = self.first_block_from(from);
+        let end = self.first_block_from(until).saturating_add(1);
+        let blocks = self.summaries.iter().zip(&self.blocks);
+        let blocks = blocks
+            .take(end)
+            .skip(start)
+            .filter(move |(summary, _)| summary.max.cover(demand));
+        let entries = blocks.flat_map(|(_, block)| block.keys.iter().zip(&block.amounts));
+        entries
+            .filter(move |(key, amounts)| (from..=until).contains(*key) && amounts.cover(demand))
+            .map(|(key, _)| *key)
+    }
+}
+
+impl Block {
+    fn summary(&self) -> Summary {
+        Summary {
+            last: self.keys.last().copied().unwrap_or(0),
+            max: Amounts::max_of(&self.amounts),
+        }
+    }
+
+    fn insert(&mut self, key: Key, amounts: Amounts) {
+        let place = self.keys.partition_point(|known| *known < key);
+        self.keys.insert(place, key);
+        self.amounts.insert(place, amounts);
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Amounts> {
+        let place = self.keys.binary_search(&key).ok()?;
+        self.keys.remove(place);
+        Some(self.amounts.remove(place))
+    }
+
+    fn split(&mut self) -> Self {
+        let half = self.keys.len() / 2;
+        Self {
+            keys: self.keys.split_off(half),
+            amounts: self.amounts.split_off(half),
+        }
+    }
+
+    fn first_fit(&self, demand: Amounts) -> Option<Key> {
+        let place = self.amounts.iter().position(|amounts| amounts.cover(demand))?;
+        self.keys.get(place).copied()
+    }
+}
