@@ -1,0 +1,291 @@
+//! Decide, reserve, launch, settle.
+
+use super::{Outcome, finish_pass, resolve};
+use crate::action::{Actor, Successors};
+use crate::ecs::{self, Answer};
+use crate::records::{advance, observe, place, release, reserve};
+use crate::state::{PassEnd, Progress, Reservation, State, Step, Wave};
+use crate::world::{Model, Mutation};
+
+/// Decides, in rank order, who goes where.
+pub(super) fn plan(model: &Model, state: &mut State, by: usize) {
+    let admitter = &mut state.admitters[by];
+    let candidates = admitter.waiting & !admitter.under_way;
+    for index in model.tasks().filter(|index| candidates & (1 << *index) != 0) {
+        let need = model.demand(index);
+        let fits =
+            |instance: &usize| admitter.closed & (1 << *instance) == 0 && admitter.room[*instance] >= need;
+        if let Some(instance) = model.instances().find(fits) {
+            admitter.room[instance] -= need;
+            admitter.wave[index] = Wave::Planned(u8::try_from(instance).unwrap_or(u8::MAX));
+        }
+    }
+    admitter.room = Default::default();
+    admitter.under_way = 0;
+    admitter.waiting = 0;
+    if admitter.wave.iter().any(|wave| *wave != Wave::No) {
+        admitter.step = Step::Reserve;
+        aim(state, by);
+    } else {
+        finish_pass(model, state, by, PassEnd::Complete);
+    }
+}
+
+/// Aims at the first planned task.
+fn aim(state: &mut State, by: usize) {
+    let admitter = &mut state.admitters[by];
+    let planned = |wave: &Wave| matches!(wave, Wave::Planned(_));
+    match admitter.wave.iter().position(planned) {
+        Some(index) => admitter.task = u8::try_from(index).unwrap_or(u8::MAX),
+        None => admitter.step = Step::Launch,
+    }
+}
+
+/// Reserves room for the next planned task: one transaction of its record, the capacity record and the fence.
+pub(super) fn reserve_next(model: &Model, state: &mut State, by: usize) -> Outcome {
+    let admitter = &state.admitters[by];
+    let index = usize::from(admitter.task);
+    let Wave::Planned(instance) = admitter.wave[index] else {
+        return Ok(());
+    };
+    let unfenced = model.has(Mutation::NoFence);
+    let in_hand_is_stored = admitter.fresh_instances & (1 << instance) != 0;
+    match state.tasks[index].progress {
+        Progress::Waiting if !admitter.fence_holds && !unfenced => {
+            interrupt(model, state, by, PassEnd::TurnLost);
+        }
+        Progress::Waiting if in_hand_is_stored || unfenced => {
+            reserve(model, state, index, usize::from(instance), by)?;
+            take_in_hand(state, by, index);
+            aim(state, by);
+        }
+        Progress::Waiting => interrupt(model, state, by, PassEnd::Again),
+        // Another cycle is launching it: if it is refused there, it needs its entry.
+        Progress::Reserved if !model.has(Mutation::ReservedIsOrphan) => {
+            interrupt(model, state, by, PassEnd::Again);
+        }
+        _ => state.admitters[by].step = Step::RemoveOrphan,
+    }
+    Ok(())
+}
+
+/// A reserved task is in hand, ready to be launched.
+pub(super) fn take_in_hand(state: &mut State, by: usize, index: usize) {
+    let task = &state.tasks[index];
+    state.admitters[by].wave[index] = Wave::Reserved;
+    state.admitters[by].reserved[index] = (task.attempt, task.instance);
+}
+
+pub(super) fn remove_orphan(model: &Model, state: &mut State, by: usize) -> Outcome {
+    let index = usize::from(state.admitters[by].task);
+    state.tasks[index].entry = false;
+    interrupt(model, state, by, PassEnd::Again);
+    Ok(())
+}
+
+/// A reservation did not go as planned: nothing more is reserved, what is reserved is launched.
+fn interrupt(model: &Model, state: &mut State, by: usize, end: PassEnd) {
+    let admitter = &mut state.admitters[by];
+    for wave in &mut admitter.wave {
+        if matches!(wave, Wave::Planned(_)) {
+            *wave = Wave::No;
+        }
+    }
+    admitter.end = end;
+    if admitter.wave.contains(&Wave::Reserved) {
+        admitter.step = Step::Launch;
+    } else {
+        finish_pass(model, state, by, end);
+    }
+}
+
+/// Sends the next RunTask call.
+pub(super) fn launch(model: &Model, state: &State, by: usize, actor: Actor, out: &mut Successors) {
+    let admitter = &state.admitters[by];
+    let Some(index) = admitter.wave.iter().position(|wave| *wave == Wave::Reserved) else {
+        return;
+    };
+    if admitter.too_late && !model.has(Mutation::SendLate) {
+        out.add(state, actor, "too late to call RunTask", index, |next| {
+            answered(next, by, index, Wave::NoAnswer);
+            Ok(())
+        });
+        return;
+    }
+    let (attempt, pin) = admitter.reserved[index];
+    let instance = usize::from(pin);
+    out.add(state, actor, "RunTask", index, |next| {
+        let answer = ecs::run_task(model, next, index, attempt, instance)?;
+        let wave = if answer == Answer::Placed {
+            Wave::Placed
+        } else {
+            Wave::Refused
+        };
+        answered(next, by, index, wave);
+        Ok(())
+    });
+    if state.faults_left.lost_replies > 0 {
+        out.add(
+            state,
+            Actor::Fault,
+            "RunTask takes effect, its answer is lost",
+            index,
+            |next| {
+                next.faults_left.lost_replies -= 1;
+                ecs::run_task(model, next, index, attempt, instance)?;
+                answered(next, by, index, Wave::NoAnswer);
+                Ok(())
+            },
+        );
+    }
+    if state.faults_left.delayed_calls > 0 && state.tasks[index].delayed_attempt == 0 {
+        out.add(
+            state,
+            Actor::Fault,
+            "RunTask is under way for long",
+            index,
+            |next| {
+                next.faults_left.delayed_calls -= 1;
+                next.tasks[index].delayed_attempt = attempt;
+                next.tasks[index].delayed_instance = pin;
+                answered(next, by, index, Wave::NoAnswer);
+                Ok(())
+            },
+        );
+    }
+}
+
+fn answered(state: &mut State, by: usize, index: usize, wave: Wave) {
+    let admitter = &mut state.admitters[by];
+    admitter.wave[index] = wave;
+    if !admitter.wave.contains(&Wave::Reserved) {
+        admitter.step = Step::Settle;
+        admitter.too_late = false;
+    }
+}
+
+/// Writes down the next thing that the answers of the wave lead to: first every task's record, then the
+/// capacity records, and last the waiting entries go, so that whatever a crash leaves open is still found.
+pub(super) fn settle_next(model: &Model, state: &mut State, by: usize) -> Outcome {
+    let recorded = [Wave::No, Wave::StartRecorded, Wave::RoomRecorded];
+    let of = |state: &State, wanted: Wave| state.admitters[by].wave.iter().position(|wave| *wave == wanted);
+    if let Some(index) = state.admitters[by]
+        .wave
+        .iter()
+        .position(|wave| !recorded.contains(wave))
+    {
+        match state.admitters[by].wave[index] {
+            Wave::Placed => record_start(state, by, index),
+            Wave::Refused => refused(model, state, by, index),
+            Wave::Requeued => {
+                let (_, instance) = state.admitters[by].reserved[index];
+                describe_again(model, state, usize::from(instance));
+                came_to(state, by, index, PassEnd::Again);
+            }
+            _ => came_to(state, by, index, PassEnd::Later),
+        }
+    } else if let Some(index) = of(state, Wave::StartRecorded) {
+        record_room(model, state, by, index);
+    } else if let Some(index) = of(state, Wave::RoomRecorded) {
+        state.tasks[index].entry = false;
+        state.admitters[by].wave[index] = Wave::No;
+    }
+    end_of_wave(model, state, by);
+    Ok(())
+}
+
+fn came_to(state: &mut State, by: usize, index: usize, end: PassEnd) {
+    let admitter = &mut state.admitters[by];
+    admitter.wave[index] = Wave::No;
+    admitter.unsettled = admitter.unsettled.max(end);
+}
+
+/// The task's record: started, unless somebody has changed it meanwhile.
+fn record_start(state: &mut State, by: usize, index: usize) {
+    let in_hand_is_stored = state.admitters[by].fresh_tasks & (1 << index) != 0;
+    if in_hand_is_stored && state.tasks[index].progress == Progress::Reserved {
+        advance(state, index, Progress::Started, Some(by));
+    }
+    state.admitters[by].wave[index] = Wave::StartRecorded;
+}
+
+/// The capacity record of one instance: all attempts that were placed there, in one write.
+fn record_room(model: &Model, state: &mut State, by: usize, first: usize) {
+    let (_, instance) = state.admitters[by].reserved[first];
+    for index in model.tasks() {
+        let (attempt, at) = state.admitters[by].reserved[index];
+        if state.admitters[by].wave[index] == Wave::StartRecorded && at == instance {
+            if state.tasks[index].attempt == attempt {
+                place(model, state, index, Some(by));
+            }
+            state.admitters[by].wave[index] = Wave::RoomRecorded;
+        }
+    }
+}
+
+fn refused(model: &Model, state: &mut State, by: usize, index: usize) {
+    let admitter = &state.admitters[by];
+    let in_hand_is_stored = admitter.fresh_tasks & (1 << index) != 0;
+    let definite = !admitter.resolving || admitter.earlier_over || model.has(Mutation::RequeueAtOnce);
+    if !definite {
+        if in_hand_is_stored {
+            state.tasks[index].refused = true;
+            advance(state, index, Progress::Reserved, Some(by));
+        }
+        state.admitters[by].wave[index] = Wave::No;
+        resolve::next_one(model, state, by, PassEnd::Open);
+        return;
+    }
+    if in_hand_is_stored {
+        let holds_room = state.tasks[index].reservation != Reservation::None;
+        release(state, index, Some(by));
+        if model.has(Mutation::ReleaseFirst) && holds_room {
+            return;
+        }
+        advance(state, index, Progress::Waiting, Some(by));
+    }
+    let admitter = &mut state.admitters[by];
+    let (_, instance) = admitter.reserved[index];
+    admitter.closed |= 1 << instance;
+    admitter.wave[index] = Wave::Requeued;
+}
+
+/// Asks ECS about the instance that refused a task, and records the answer.
+fn describe_again(model: &Model, state: &mut State, instance: usize) {
+    let placed = |index: &usize| {
+        let reservation = state.tasks[*index].reservation;
+        matches!(reservation, Reservation::NotCounted | Reservation::Counted)
+    };
+    let placed_before = model
+        .tasks()
+        .filter(placed)
+        .fold(0, |set, index| set | 1 << index);
+    let report = ecs::describe(model, state, instance);
+    observe(model, state, instance, report, placed_before);
+}
+
+/// When everything is written down, the wave is over.
+fn end_of_wave(model: &Model, state: &mut State, by: usize) {
+    let admitter = &mut state.admitters[by];
+    if admitter.step != Step::Settle || admitter.wave.iter().any(|wave| *wave != Wave::No) {
+        return;
+    }
+    let unsettled = admitter.unsettled;
+    admitter.unsettled = PassEnd::Open;
+    if admitter.resolving {
+        let end = if unsettled == PassEnd::Open {
+            PassEnd::Again
+        } else {
+            unsettled
+        };
+        resolve::next_one(model, state, by, end);
+        return;
+    }
+    let interrupted = admitter.end;
+    let end = match (unsettled, interrupted) {
+        (PassEnd::Open, PassEnd::Open) => PassEnd::Complete,
+        (PassEnd::Open, interrupted) => interrupted,
+        (unsettled, _) => unsettled,
+    };
+    finish_pass(model, state, by, end);
+}

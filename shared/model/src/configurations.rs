@@ -1,0 +1,352 @@
+//! The configurations that the protocol is checked in, and those that catch its mutations.
+
+use crate::property::Violation;
+use crate::world::{
+    AtRest, Faults, Model, Mutation, NO_FAULTS, PLAIN, Reconciling, Refusals, Timestamps, World,
+};
+
+/// A mistake, where it is caught, and as what.
+#[derive(Clone, Copy, Debug)]
+pub struct Caught {
+    /// The configuration with the mistake.
+    pub model: Model,
+    /// The promise it breaks.
+    pub violation: Violation,
+}
+
+const CRASH: Faults = Faults {
+    crashes: 1,
+    ..NO_FAULTS
+};
+const LOST_REPLY: Faults = Faults {
+    lost_replies: 1,
+    ..NO_FAULTS
+};
+const FOREIGN: Faults = Faults {
+    foreign_tasks: 1,
+    ..NO_FAULTS
+};
+const EXPIRY: Faults = Faults {
+    expiries: 1,
+    ..NO_FAULTS
+};
+
+/// One task that waits from the beginning, one place.
+const ALONE: World = World {
+    demands: &[1],
+    submitted: 0,
+    ..PLAIN
+};
+/// Two tasks, room for both on one instance.
+const ROOMY: World = World {
+    instances: &[2],
+    ..PLAIN
+};
+/// Two invocations of admitter.
+const TWO_ADMITTERS: World = World {
+    admitters: 2,
+    ..PLAIN
+};
+/// A refusal that may not be definite waits for reconciler.
+const DELAYED: World = World {
+    faults: Faults {
+        delayed_calls: 1,
+        ..FOREIGN
+    },
+    reconciler: Reconciling::WhenCalm,
+    rest: AtRest::Anything,
+    ..ALONE
+};
+/// The holder of the turn is paused, and the task that it was about to start is refused.
+const PAUSED: World = World {
+    admitters: 2,
+    faults: Faults {
+        foreign_tasks: 1,
+        ..EXPIRY
+    },
+    reconciler: Reconciling::WhenCalm,
+    rest: AtRest::Anything,
+    ..ALONE
+};
+/// More than an hour passes while a launch is unresolved.
+const FORGOTTEN: World = World {
+    faults: Faults {
+        long_pauses: 1,
+        ..CRASH
+    },
+    submitted: 0,
+    ..PLAIN
+};
+/// An event is lost.
+const LOSSY: World = World {
+    faults: Faults {
+        losses: 1,
+        ..NO_FAULTS
+    },
+    rest: AtRest::Anything,
+    ..PLAIN
+};
+
+/// Configurations of seconds.
+pub const QUICK: &[World] = &[
+    World {
+        name: "2 tasks, 1 place",
+        ..PLAIN
+    },
+    World {
+        name: "2 tasks, 2 places",
+        ..ROOMY
+    },
+    World {
+        name: "3 tasks of sizes 1, 2, 1, 2 places",
+        demands: &[1, 2, 1],
+        submitted: 0b100,
+        ..ROOMY
+    },
+    World {
+        name: "crash 1, lost reply 1, 1 task",
+        faults: Faults {
+            lost_replies: 1,
+            ..CRASH
+        },
+        submitted: 1,
+        ..ALONE
+    },
+    World {
+        name: "lost reply 1",
+        faults: LOST_REPLY,
+        ..PLAIN
+    },
+    World {
+        name: "crash 1, waiting from the beginning",
+        faults: CRASH,
+        submitted: 0,
+        ..PLAIN
+    },
+    World {
+        name: "event loss 1, reconciler",
+        reconciler: Reconciling::WhenCalm,
+        ..LOSSY
+    },
+    World {
+        name: "reconciler at any time, 1 task",
+        reconciler: Reconciling::AnyTime,
+        ..ALONE
+    },
+    World {
+        name: "2 admitters",
+        submitted: 0b11,
+        ..TWO_ADMITTERS
+    },
+    World {
+        name: "2 admitters, paused holder, 1 task",
+        faults: EXPIRY,
+        ..World {
+            admitters: 2,
+            ..ALONE
+        }
+    },
+    World {
+        name: "foreign task 1",
+        faults: FOREIGN,
+        submitted: 0,
+        ..ROOMY
+    },
+    World {
+        name: "foreign task 1, delayed call 1, reconciler, 1 task",
+        ..DELAYED
+    },
+    World {
+        name: "the same, refusals remembered",
+        refusals: Refusals::Remembered,
+        ..DELAYED
+    },
+    World {
+        name: "2 instances, one dies",
+        instances: &[1, 1],
+        submitted: 0,
+        faults: Faults {
+            dead_instances: 1,
+            ..NO_FAULTS
+        },
+        ..PLAIN
+    },
+    World {
+        name: "token forgotten, crash 1",
+        ..FORGOTTEN
+    },
+    World {
+        name: "all timestamps equal",
+        timestamps: Timestamps::AllEqual,
+        ..ROOMY
+    },
+];
+
+/// The same with two tasks and room for both.
+const DELAYED_ROOMY: World = World {
+    demands: &[1, 1],
+    instances: &[2],
+    ..DELAYED
+};
+
+/// Configurations of minutes.
+pub const LONG: &[World] = &[
+    World {
+        name: "crash 1, duplicate 1",
+        faults: Faults {
+            duplicates: 1,
+            ..CRASH
+        },
+        ..PLAIN
+    },
+    World {
+        name: "crash 2, 1 task, submitted",
+        faults: Faults { crashes: 2, ..CRASH },
+        submitted: 1,
+        ..ALONE
+    },
+    World {
+        name: "crash 1, event loss 1, reconciler",
+        faults: Faults { losses: 1, ..CRASH },
+        reconciler: Reconciling::WhenCalm,
+        ..LOSSY
+    },
+    World {
+        name: "reconciler at any time, 2 places",
+        reconciler: Reconciling::AnyTime,
+        ..ROOMY
+    },
+    World {
+        name: "2 admitters, crash 1",
+        faults: CRASH,
+        ..TWO_ADMITTERS
+    },
+    World {
+        name: "2 admitters, paused holder",
+        faults: EXPIRY,
+        ..TWO_ADMITTERS
+    },
+    World {
+        name: "2 admitters, paused holder, foreign task 1, reconciler, 1 task",
+        ..PAUSED
+    },
+    World {
+        name: "foreign task 1, crash 1, 2 places",
+        faults: Faults {
+            crashes: 1,
+            ..FOREIGN
+        },
+        submitted: 0,
+        ..ROOMY
+    },
+    World {
+        name: "foreign task 1, delayed call 1, reconciler, 2 places",
+        ..DELAYED_ROOMY
+    },
+    World {
+        name: "the same with 2 places, refusals remembered",
+        refusals: Refusals::Remembered,
+        ..DELAYED_ROOMY
+    },
+    World {
+        name: "all timestamps equal, crash 1",
+        timestamps: Timestamps::AllEqual,
+        faults: CRASH,
+        ..ROOMY
+    },
+    World {
+        name: "3 tasks, 2 places, crash 1",
+        demands: &[1, 1, 1],
+        submitted: 0b100,
+        faults: CRASH,
+        ..ROOMY
+    },
+];
+
+/// A mistake in a world, and what it is caught as.
+const fn caught(mutation: Mutation, world: World, violation: Violation) -> Caught {
+    Caught {
+        model: Model {
+            world,
+            mutation: Some(mutation),
+        },
+        violation,
+    }
+}
+
+const TWO_WITH_FOREIGN: World = World {
+    faults: FOREIGN,
+    submitted: 0,
+    ..ROOMY
+};
+const FOREIGN_ALONE: World = World {
+    faults: FOREIGN,
+    ..ALONE
+};
+const TWO_WITH_CRASH: World = World {
+    faults: CRASH,
+    ..PLAIN
+};
+const TWO_WITH_LOST_REPLY: World = World {
+    faults: LOST_REPLY,
+    ..PLAIN
+};
+const TWO_WITH_PAUSE: World = World {
+    faults: EXPIRY,
+    submitted: 0,
+    ..TWO_ADMITTERS
+};
+const PAUSED_FOREIGN: World = World {
+    demands: &[1, 1],
+    ..PAUSED
+};
+const REMEMBERED: World = World {
+    refusals: Refusals::Remembered,
+    ..FOREIGN_ALONE
+};
+const CRASH_REFUSED: World = World {
+    faults: Faults {
+        crashes: 1,
+        ..FOREIGN
+    },
+    ..ALONE
+};
+
+/// Every mistake, in a small configuration that shows it.
+pub const MUTATIONS: &[Caught] = &[
+    caught(
+        Mutation::SettleAtReply,
+        TWO_WITH_FOREIGN,
+        Violation::Overcommitted,
+    ),
+    caught(
+        Mutation::SettleOnAnyNewerVersion,
+        TWO_WITH_FOREIGN,
+        Violation::Overcommitted,
+    ),
+    caught(Mutation::SubtractUntilStopped, ROOMY, Violation::IdleAtRest),
+    caught(Mutation::SleepUnconditionally, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::SkipEqualVersion, TWO_WITH_CRASH, Violation::IdleAtRest),
+    caught(Mutation::AnnounceBeforeWrite, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::FreshToken, TWO_WITH_LOST_REPLY, Violation::StartedTwice),
+    caught(Mutation::SameAttemptNumber, REMEMBERED, Violation::Stuck),
+    caught(Mutation::RequeueAtOnce, DELAYED, Violation::StartedTwice),
+    caught(Mutation::NoTokenAge, FORGOTTEN, Violation::StartedTwice),
+    caught(Mutation::StaleRead, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::EarlyRedelivery, TWO_WITH_CRASH, Violation::IdleAtRest),
+    caught(Mutation::AsleepFirst, TWO_ADMITTERS, Violation::IdleAtRest),
+    caught(Mutation::DequeueAtReserve, FOREIGN_ALONE, Violation::IdleAtRest),
+    caught(Mutation::ReleaseFirst, CRASH_REFUSED, Violation::IdleAtRest),
+    caught(Mutation::NoFence, TWO_WITH_PAUSE, Violation::Overcommitted),
+    caught(Mutation::ReservedIsOrphan, PAUSED_FOREIGN, Violation::Overtaken),
+    caught(Mutation::TurnLostInSilence, TWO_WITH_PAUSE, Violation::IdleAtRest),
+    caught(
+        Mutation::WakeAtOnceAfterFailure,
+        TWO_WITH_LOST_REPLY,
+        Violation::IdleAtRest,
+    ),
+    caught(Mutation::SendLate, PAUSED, Violation::StartedTwice),
+    caught(Mutation::ForgetClosed, TWO_WITH_FOREIGN, Violation::IdleAtRest),
+    // An event is lost, and nobody compares the records with ECS.
+    caught(Mutation::NoReconciler, LOSSY, Violation::Stuck),
+];

@@ -1,0 +1,84 @@
+//! What must never happen, and what must stay possible.
+
+use crate::ecs::remaining;
+use crate::state::{Progress, ReconcilerStep, Reservation, Run, State, Step, Submission, TrackerStep, Turn};
+use crate::world::{AtRest, Model};
+
+/// A broken promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// StartedOnce: ECS started a second task for the same submission.
+    StartedTwice,
+    /// NoOvertaking: room was reserved for a task while a higher-ranked one waited that fits there.
+    Overtaken,
+    /// NoOvercommit: room was reserved that is not there.
+    Overcommitted,
+    /// Nothing moves any more, and a task waits that would fit, or a reservation is open.
+    IdleAtRest,
+    /// NothingLost: without further faults there is no way left to the end of all tasks.
+    Stuck,
+    /// The model itself has no place for this state: it must be made larger.
+    ModelTooSmall,
+}
+
+/// Every task has reached its end, and nothing of it is left behind.
+pub(crate) fn all_done(model: &Model, state: &State) -> bool {
+    model.tasks().all(|index| {
+        let task = &state.tasks[index];
+        task.submission == Submission::Done
+            && matches!(task.progress, Progress::Ended | Progress::Doubt)
+            && task.reservation == Reservation::None
+            && !task.entry
+    })
+}
+
+/// No message can be received, and no invocation is at work.
+pub(crate) fn nothing_under_way(model: &Model, state: &State) -> bool {
+    let quiet = model.tasks().all(|index| {
+        let task = &state.tasks[index];
+        task.submission == Submission::Done && !task.running_event && !task.stopped_event
+    });
+    quiet
+        && state.admitters.iter().all(|admitter| admitter.step == Step::Idle)
+        && state.tracker.step == TrackerStep::Idle
+        && state.cluster.wakes == 0
+        && state
+            .instances
+            .iter()
+            .all(|it| it.events.iter().all(|event| event.version == 0))
+}
+
+fn nothing_moves(model: &Model, state: &State) -> bool {
+    nothing_under_way(model, state)
+        && model.tasks().all(|index| state.tasks[index].delayed_attempt == 0)
+        && state.reconciler.step == ReconcilerStep::Idle
+        && state.cluster.turn == Turn::Free
+}
+
+/// Checks a state in which only tasks can still end by themselves.
+pub(crate) fn at_rest(model: &Model, state: &State) -> Option<Violation> {
+    if model.world.rest == AtRest::Anything || !nothing_moves(model, state) {
+        return None;
+    }
+    let idle = model.tasks().any(|index| {
+        let task = &state.tasks[index];
+        match task.progress {
+            Progress::Reserved => task.run != Run::Live,
+            Progress::Waiting => model.instances().any(|instance| {
+                let reserved: u8 = model
+                    .tasks()
+                    .filter(|&other| {
+                        let other = &state.tasks[other];
+                        other.reservation == Reservation::Pending
+                            && other.run == Run::Never
+                            && usize::from(other.instance) == instance
+                    })
+                    .map(|other| model.demand(other))
+                    .sum();
+                remaining(model, state, instance).saturating_sub(reserved) >= model.demand(index)
+            }),
+            _ => false,
+        }
+    });
+    idle.then_some(Violation::IdleAtRest)
+}

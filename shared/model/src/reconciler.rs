@@ -1,0 +1,125 @@
+//! reconciler: compares the records with what ECS describes, repairs, and wakes the admitter.
+
+use crate::action::{Actor, Successors};
+use crate::ecs;
+use crate::property::nothing_under_way;
+use crate::records::{Observed, advance, observe, release};
+use crate::state::{INSTANCES, Progress, Reconciler, ReconcilerStep, Report, Reservation, Run, State, Turn};
+use crate::world::{Model, Reconciling};
+
+/// Adds every possible next call.
+pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
+    let mut add = |what, change: fn(&Model, &mut State)| {
+        out.add(state, Actor::Reconciler, what, 0, |next| {
+            change(model, next);
+            Ok(())
+        });
+    };
+    match state.reconciler.step {
+        ReconcilerStep::Idle if may_begin(model, state) => add("read the capacity records", begin),
+        ReconcilerStep::Idle => {}
+        ReconcilerStep::Describe => add("describe instances and tasks", describe),
+        ReconcilerStep::Correct => add("correct the records", correct),
+        ReconcilerStep::Count => add("count the news", count),
+        ReconcilerStep::Wake => add("send a wake message", wake),
+        ReconcilerStep::LookAfterWaiting => add("look after who waits", look_after_waiting),
+        ReconcilerStep::WakeWaiting => add("send a wake message, done", wake_waiting),
+    }
+}
+
+fn may_begin(model: &Model, state: &State) -> bool {
+    match model.world.reconciler {
+        Reconciling::Never => false,
+        Reconciling::AnyTime => true,
+        Reconciling::WhenCalm => nothing_under_way(model, state),
+    }
+}
+
+fn begin(model: &Model, state: &mut State) {
+    let with = |wanted: &[Reservation]| {
+        model
+            .tasks()
+            .filter(|&index| wanted.contains(&state.tasks[index].reservation))
+            .fold(0, |set, index| set | 1 << index)
+    };
+    state.reconciler = Reconciler {
+        step: ReconcilerStep::Describe,
+        placed_before: with(&[Reservation::NotCounted, Reservation::Counted]),
+        unresolved: with(&[Reservation::Pending]) != 0,
+        ..Reconciler::default()
+    };
+}
+
+fn describe(model: &Model, state: &mut State) {
+    for instance in model.instances() {
+        state.reconciler.described[instance] = ecs::describe(model, state, instance);
+    }
+    let ended = |index: &usize| {
+        state.reconciler.placed_before & (1 << *index) != 0
+            && matches!(state.tasks[*index].run, Run::Stopped | Run::Forgotten)
+    };
+    state.reconciler.ended = model.tasks().filter(ended).fold(0, |set, index| set | 1 << index);
+    state.reconciler.step = ReconcilerStep::Correct;
+}
+
+fn correct(model: &Model, state: &mut State) {
+    let Reconciler {
+        placed_before,
+        described,
+        ended,
+        ..
+    } = state.reconciler;
+    let mut corrected = false;
+    for instance in model.instances() {
+        let observed = observe(model, state, instance, described[instance], placed_before);
+        corrected |= observed == Observed::Updated;
+    }
+    for index in model.tasks().filter(|index| ended & (1 << *index) != 0) {
+        if matches!(
+            state.tasks[index].progress,
+            Progress::Reserved | Progress::Started | Progress::Doubt
+        ) {
+            advance(state, index, Progress::Ended, None);
+        }
+        corrected |= release(state, index, None);
+    }
+    state.reconciler.placed_before = 0;
+    state.reconciler.ended = 0;
+    state.reconciler.described = [Report::default(); INSTANCES];
+    state.reconciler.step = if corrected {
+        ReconcilerStep::Count
+    } else {
+        ReconcilerStep::LookAfterWaiting
+    };
+}
+
+fn count(_: &Model, state: &mut State) {
+    let asleep = state.bump();
+    state.reconciler.step = if asleep {
+        ReconcilerStep::Wake
+    } else {
+        ReconcilerStep::LookAfterWaiting
+    };
+}
+
+fn wake(_: &Model, state: &mut State) {
+    state.send_wake();
+    state.reconciler.step = ReconcilerStep::LookAfterWaiting;
+}
+
+/// Wakes the admitter when somebody waits or a launch is unresolved, and nobody has the turn, whatever the
+/// cluster believes about being awake.
+fn look_after_waiting(model: &Model, state: &mut State) {
+    let waits = model.tasks().any(|index| state.tasks[index].entry);
+    let wanted = waits || state.reconciler.unresolved;
+    state.reconciler = Reconciler::default();
+    if wanted && state.cluster.turn == Turn::Free {
+        state.bump();
+        state.reconciler.step = ReconcilerStep::WakeWaiting;
+    }
+}
+
+fn wake_waiting(_: &Model, state: &mut State) {
+    state.send_wake();
+    state.reconciler = Reconciler::default();
+}

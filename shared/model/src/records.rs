@@ -1,0 +1,202 @@
+//! Berth's capacity records and what may change them, as in `berth-scheduler`.
+
+use crate::ecs::remaining;
+use crate::property::Violation;
+use crate::state::{Progress, Report, Reservation, State, Task, TaskSet};
+use crate::world::{Model, Mutation, Timestamps};
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Observed {
+    Updated,
+    Unchanged,
+    Stale,
+}
+
+fn reserved_on(task: &Task, instance: usize) -> bool {
+    task.reservation != Reservation::None && usize::from(task.instance) == instance
+}
+
+/// Free room: the smaller of what ECS reported minus our tasks it did not count, and of all room minus all
+/// our tasks.
+pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
+    let stored = &state.instances[instance].stored;
+    if stored.inactive {
+        return 0;
+    }
+    let (mut not_counted, mut all) = (0, 0);
+    for index in model.tasks() {
+        let task = &state.tasks[index];
+        if reserved_on(task, instance) {
+            all += model.demand(index);
+            if task.reservation != Reservation::Counted || model.has(Mutation::SubtractUntilStopped) {
+                not_counted += model.demand(index);
+            }
+        }
+    }
+    let reported = stored.remaining.saturating_sub(not_counted);
+    reported.min(model.world.instances[instance].saturating_sub(all))
+}
+
+/// Whether the stored report counts a placed task.
+fn is_counted(model: &Model, state: &State, index: usize) -> bool {
+    let task = &state.tasks[index];
+    let stored = &state.instances[usize::from(task.instance)].stored;
+    let newer = stored.version > task.reserved_at_version;
+    let all_equal = model.world.timestamps == Timestamps::AllEqual;
+    match model.mutation {
+        Some(Mutation::SettleAtReply) => true,
+        Some(Mutation::SettleOnAnyNewerVersion) => newer,
+        _ => newer && stored.dated && (all_equal || stored.version >= task.created_at_version),
+    }
+}
+
+/// Applies a report to a capacity record. `placed_before` are the tasks recorded as placed before ECS was
+/// asked; an event has none.
+pub(crate) fn observe(
+    model: &Model,
+    state: &mut State,
+    instance: usize,
+    report: Report,
+    placed_before: TaskSet,
+) -> Observed {
+    let newest = state.instances[instance].stored;
+    if report.version < newest.version || (newest.inactive && report.dated) {
+        return Observed::Stale;
+    }
+    let before = *state;
+    let stored = &mut state.instances[instance].stored;
+    if report.version > newest.version {
+        *stored = report;
+    } else if report.dated {
+        stored.dated = true;
+    }
+    let version = stored.version;
+    for index in model.tasks() {
+        let task = &state.tasks[index];
+        if task.reservation == Reservation::NotCounted && usize::from(task.instance) == instance {
+            let asked = placed_before & (1 << index) != 0 && version > task.reserved_at_version;
+            if asked || is_counted(model, state, index) {
+                state.tasks[index].reservation = Reservation::Counted;
+            }
+        }
+    }
+    if before == *state {
+        return Observed::Unchanged;
+    }
+    state.touch_instance(instance, None);
+    Observed::Updated
+}
+
+/// Records that ECS placed a task's attempt; false when nothing changes.
+pub(crate) fn place(model: &Model, state: &mut State, index: usize, by: Option<usize>) -> bool {
+    if state.tasks[index].reservation != Reservation::Pending {
+        return false;
+    }
+    let counted = is_counted(model, state, index);
+    let task = &mut state.tasks[index];
+    task.reservation = if counted {
+        Reservation::Counted
+    } else {
+        Reservation::NotCounted
+    };
+    let instance = usize::from(task.instance);
+    state.touch_instance(instance, by);
+    true
+}
+
+/// Takes back a reservation; false when there is none.
+pub(crate) fn release(state: &mut State, index: usize, by: Option<usize>) -> bool {
+    let task = &mut state.tasks[index];
+    if task.reservation == Reservation::None {
+        return false;
+    }
+    task.reservation = Reservation::None;
+    let instance = usize::from(task.instance);
+    state.touch_instance(instance, by);
+    true
+}
+
+/// Moves a task's record on.
+pub(crate) fn advance(state: &mut State, index: usize, progress: Progress, by: Option<usize>) {
+    state.tasks[index].progress = progress;
+    state.touch_task(index, by);
+    if let Some(by) = by {
+        state.admitters[by].fresh_tasks |= 1 << index;
+    }
+}
+
+/// Writes a reservation: the task's record, the capacity record. Checks what must hold at that moment.
+pub(crate) fn reserve(
+    model: &Model,
+    state: &mut State,
+    index: usize,
+    instance: usize,
+    by: usize,
+) -> Result<(), Violation> {
+    no_overtaking(model, state, index, instance, by)?;
+    no_overcommit(model, state, index, instance)?;
+    let version = state.instances[instance].stored.version;
+    let task = &mut state.tasks[index];
+    if !(model.has(Mutation::SameAttemptNumber) && task.attempt > 0) {
+        task.attempt += 1;
+    }
+    task.instance = u8::try_from(instance).unwrap_or(u8::MAX);
+    task.reservation = Reservation::Pending;
+    task.reserved_at_version = version;
+    task.entry &= !model.has(Mutation::DequeueAtReserve);
+    advance(state, index, Progress::Reserved, Some(by));
+    state.touch_instance(instance, Some(by));
+    Ok(())
+}
+
+/// No higher-ranked task that waited when the pass began still waits and fits in the room taken.
+fn no_overtaking(
+    model: &Model,
+    state: &State,
+    index: usize,
+    instance: usize,
+    by: usize,
+) -> Result<(), Violation> {
+    let room = room(model, state, instance);
+    let overtaken = |higher: usize| {
+        state.admitters[by].visible & (1 << higher) != 0
+            && state.tasks[higher].progress == Progress::Waiting
+            && model.demand(higher) <= room
+    };
+    if (0..index).any(overtaken) {
+        Err(Violation::Overtaken)
+    } else {
+        Ok(())
+    }
+}
+
+/// The room is really there: by ECS's truth if only Berth starts tasks, and in any case by the stored report
+/// and the truth about which of our tasks it counts.
+fn no_overcommit(model: &Model, state: &State, index: usize, instance: usize) -> Result<(), Violation> {
+    let need = model.demand(index);
+    let stored = &state.instances[instance].stored;
+    let (mut uncounted, mut unstarted) = (0, 0);
+    for other in model
+        .tasks()
+        .filter(|&other| reserved_on(&state.tasks[other], instance))
+    {
+        let task = &state.tasks[other];
+        if task.created_at_version == 0 || task.created_at_version > stored.version {
+            uncounted += model.demand(other);
+        }
+        if task.run == crate::state::Run::Never {
+            unstarted += model.demand(other);
+        }
+    }
+    let by_report = stored.remaining.saturating_sub(uncounted);
+    let by_truth = remaining(model, state, instance).saturating_sub(unstarted);
+    let alone = state.instances[instance].foreign == 0
+        && model.world.faults.foreign_tasks == 0
+        && model.world.faults.dead_instances == 0;
+    let dates_tell = model.world.timestamps == Timestamps::Ordered;
+    if (dates_tell && by_report < need) || (alone && by_truth < need) {
+        return Err(Violation::Overcommitted);
+    }
+    Ok(())
+}

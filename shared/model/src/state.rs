@@ -1,0 +1,518 @@
+//! One state of the whole system: Berth's records, ECS's truth, messages under way, and how far each
+//! invocation has come.
+//!
+//! No counter grows without bound. What the protocol compares for equality (revisions, epochs, generations)
+//! is kept as "still current" bits in the hands of whoever read it; what it compares for order (report
+//! versions) is replaced by its rank after every step. So two moments that differ only in how often
+//! something happened before are one state.
+
+/// Most tasks in a model.
+pub(crate) const TASKS: usize = 3;
+/// Most container instances in a model.
+pub(crate) const INSTANCES: usize = 2;
+/// Most invocations of admitter at the same time.
+pub(crate) const ADMITTERS: usize = 2;
+/// Most events of one instance under way at the same time.
+pub(crate) const EVENTS: usize = 10;
+
+/// A set of tasks, one bit each.
+pub(crate) type TaskSet = u8;
+
+/// Everything at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    pub(crate) tasks: [Task; TASKS],
+    pub(crate) instances: [Instance; INSTANCES],
+    pub(crate) admitters: [Admitter; ADMITTERS],
+    pub(crate) tracker: Tracker,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) cluster: Cluster,
+    pub(crate) faults_left: Faults,
+}
+
+/// How many faults of each kind may still happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Faults {
+    /// An invocation dies between two calls.
+    pub crashes: u8,
+    /// An event or submission is delivered once more.
+    pub duplicates: u8,
+    /// An event is never delivered.
+    pub losses: u8,
+    /// A call takes effect and its caller never hears of it.
+    pub lost_replies: u8,
+    /// A RunTask call arrives long after its caller has given up.
+    pub delayed_calls: u8,
+    /// A turn's lease ends while its holder is only paused.
+    pub expiries: u8,
+    /// Somebody else starts a task on an instance.
+    pub foreign_tasks: u8,
+    /// An instance dies with all tasks on it.
+    pub dead_instances: u8,
+    /// More than an hour passes while a reservation is open.
+    pub long_pauses: u8,
+}
+
+/// Where a submission's SQS message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Submission {
+    #[default]
+    Done,
+    Queued,
+    InHand,
+}
+
+/// The state of a task's record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Progress {
+    #[default]
+    Absent,
+    Waiting,
+    Reserved,
+    Started,
+    Ended,
+    Doubt,
+}
+
+/// A task's reservation in the capacity record of its instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Reservation {
+    #[default]
+    None,
+    Pending,
+    /// Placed, and the newest report does not count it yet.
+    NotCounted,
+    /// Placed, and the newest report counts it.
+    Counted,
+}
+
+/// What ECS did with a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Run {
+    #[default]
+    Never,
+    Live,
+    Stopped,
+    /// Stopped so long ago that ECS knows neither the task nor its client token.
+    Forgotten,
+}
+
+/// A task: its record, its waiting entry, its reservation, and the truth about it in ECS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Task {
+    pub(crate) submission: Submission,
+    pub(crate) progress: Progress,
+    pub(crate) attempt: u8,
+    /// The instance named in the record and in the reservation.
+    pub(crate) instance: u8,
+    /// A repeated call was refused while an earlier one could still arrive.
+    pub(crate) refused: bool,
+    /// The attempt was reserved so long ago that its token may be forgotten.
+    pub(crate) old: bool,
+    /// Its waiting entry is in its lane.
+    pub(crate) entry: bool,
+    pub(crate) reservation: Reservation,
+    /// Report version stored when the room was reserved.
+    pub(crate) reserved_at_version: u8,
+    pub(crate) run: Run,
+    pub(crate) run_attempt: u8,
+    pub(crate) run_instance: u8,
+    /// The instance's version that first counted the run.
+    pub(crate) created_at_version: u8,
+    /// Attempts whose refusal ECS would repeat, one bit each.
+    pub(crate) refused_attempts: u8,
+    /// A RunTask call still on its way: the attempt, 0 for none.
+    pub(crate) delayed_attempt: u8,
+    pub(crate) delayed_instance: u8,
+    pub(crate) running_event: bool,
+    pub(crate) stopped_event: bool,
+}
+
+/// A report of ECS about an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Report {
+    /// 0: no report.
+    pub(crate) version: u8,
+    pub(crate) remaining: u8,
+    /// The instance is INACTIVE.
+    pub(crate) inactive: bool,
+    /// The report tells when ECS made it. Events do, Describe does not.
+    pub(crate) dated: bool,
+}
+
+/// A container instance: ECS's truth, and the report in its capacity record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Instance {
+    pub(crate) version: u8,
+    pub(crate) foreign: u8,
+    pub(crate) dead: bool,
+    pub(crate) stored: Report,
+    /// Events under way, sorted; unused places hold version 0.
+    pub(crate) events: [Report; EVENTS],
+}
+
+/// Who has the turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Turn {
+    #[default]
+    Free,
+    Held(u8),
+    /// Its holder died, or never heard that it has it: the lease must end first. The holder's message comes
+    /// back after that.
+    Abandoned(Message),
+}
+
+/// The cluster row and the wake queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Cluster {
+    pub(crate) awake: bool,
+    pub(crate) turn: Turn,
+    /// Whether a wake message can be received, 0 or 1.
+    pub(crate) wakes: u8,
+}
+
+/// The SQS message that an invocation of admitter works for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Message {
+    #[default]
+    None,
+    Wake,
+    Submission(u8),
+}
+
+/// The next call of an invocation of admitter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    #[default]
+    Idle,
+    Enqueue,
+    CountSubmission,
+    TakeTurn,
+    CountLoss,
+    BeginPass,
+    LoadInstances,
+    Resolve,
+    LookUp,
+    Adopt,
+    LoadLanes,
+    Reserve,
+    RemoveOrphan,
+    Launch,
+    Settle,
+    HandBack,
+    FallAsleep,
+    WakeLater,
+    /// A call failed: the turn is handed back, the message comes again.
+    GiveUp,
+}
+
+/// How far a task of the current wave has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Wave {
+    #[default]
+    No,
+    Planned(u8),
+    Reserved,
+    Placed,
+    StartRecorded,
+    RoomRecorded,
+    Refused,
+    /// Back in its old place; the instance that refused it is asked next.
+    Requeued,
+    NoAnswer,
+}
+
+/// How a pass ends, lightest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum PassEnd {
+    #[default]
+    Open,
+    Again,
+    Later,
+    Complete,
+    TurnLost,
+}
+
+/// One invocation of admitter: where it is, and what it has in hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Admitter {
+    pub(crate) step: Step,
+    pub(crate) message: Message,
+    /// Its epoch is the newest.
+    pub(crate) fence_holds: bool,
+    /// The generation has moved since the pass began.
+    pub(crate) moved: bool,
+    /// The capacity records in hand are the stored ones, one bit per instance.
+    pub(crate) fresh_instances: u8,
+    /// The task records in hand are the stored ones.
+    pub(crate) fresh_tasks: TaskSet,
+    /// Free room by the records in hand.
+    pub(crate) room: [u8; INSTANCES],
+    /// Tasks with a waiting entry when the lanes were loaded.
+    pub(crate) waiting: TaskSet,
+    /// Open reservations still to be resolved.
+    pub(crate) open: TaskSet,
+    /// Tasks with open reservations when the instances were loaded.
+    pub(crate) under_way: TaskSet,
+    /// Tasks that waited when the pass began.
+    pub(crate) visible: TaskSet,
+    /// Instances where ECS refused a task in this cycle.
+    pub(crate) closed: u8,
+    pub(crate) wave: [Wave; TASKS],
+    /// The attempt of each task of the wave, and where its room is.
+    pub(crate) reserved: [(u8, u8); TASKS],
+    /// The wave is one repeated call of an open reservation.
+    pub(crate) resolving: bool,
+    /// No earlier call of the task being resolved can still arrive.
+    pub(crate) earlier_over: bool,
+    /// Its time to send the call is over.
+    pub(crate) too_late: bool,
+    /// What interrupted the wave, or what resolving came to so far.
+    pub(crate) end: PassEnd,
+    /// What the answers of the wave came to so far.
+    pub(crate) unsettled: PassEnd,
+    /// The task of the step.
+    pub(crate) task: u8,
+}
+
+/// What capacity-tracker has received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Event {
+    #[default]
+    None,
+    Instance(u8, Report),
+    Running(u8),
+    Stopped(u8),
+}
+
+/// The next call of capacity-tracker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum TrackerStep {
+    #[default]
+    Idle,
+    /// Task events only: the reservation, after the task's record.
+    WriteReservation,
+    Count,
+    Wake,
+    /// Mutations only: the write that should have come first.
+    WriteLast,
+}
+
+/// The one invocation of capacity-tracker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Tracker {
+    pub(crate) step: TrackerStep,
+    pub(crate) event: Event,
+}
+
+/// The next call of reconciler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum ReconcilerStep {
+    #[default]
+    Idle,
+    Describe,
+    Correct,
+    Count,
+    Wake,
+    LookAfterWaiting,
+    WakeWaiting,
+}
+
+/// The one invocation of reconciler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Reconciler {
+    pub(crate) step: ReconcilerStep,
+    /// Tasks recorded as placed before ECS was asked.
+    pub(crate) placed_before: TaskSet,
+    /// Whether a launch was unresolved before ECS was asked.
+    pub(crate) unresolved: bool,
+    pub(crate) described: [Report; INSTANCES],
+    /// Those of `placed_before` that ECS says have ended.
+    pub(crate) ended: TaskSet,
+}
+
+impl State {
+    /// Somebody changed a task's record: every other copy is out of date. `by` has the new one in hand.
+    pub(crate) fn touch_task(&mut self, task: usize, by: Option<usize>) {
+        for (index, admitter) in self.admitters.iter_mut().enumerate() {
+            if Some(index) != by {
+                admitter.fresh_tasks &= !(1 << task);
+            }
+        }
+    }
+
+    /// Somebody changed a capacity record: every other copy is out of date.
+    pub(crate) fn touch_instance(&mut self, instance: usize, by: Option<usize>) {
+        for (index, admitter) in self.admitters.iter_mut().enumerate() {
+            if Some(index) != by {
+                admitter.fresh_instances &= !(1 << instance);
+            }
+        }
+    }
+
+    /// Counts a fact in the generation; true when nobody is awake to see it.
+    pub(crate) fn bump(&mut self) -> bool {
+        for admitter in &mut self.admitters {
+            admitter.moved = true;
+        }
+        !self.cluster.awake
+    }
+
+    /// Sends a wake message. One that can still be received stands for any number of them: whoever receives
+    /// it looks at everything that was written before either was sent.
+    pub(crate) fn send_wake(&mut self) {
+        self.cluster.wakes = 1;
+    }
+
+    /// Replaces the state by its representative: values nobody will read again are cleared, and report
+    /// versions become ranks.
+    pub(crate) fn normalise(&mut self) {
+        for admitter in &mut self.admitters {
+            admitter.clear_unread();
+        }
+        for task in &mut self.tasks {
+            task.clear_unread();
+        }
+        for instance in &mut self.instances {
+            instance.drop_stale_events();
+        }
+        for instance in 0..INSTANCES {
+            self.rank_versions(instance);
+        }
+    }
+
+    fn rank_versions(&mut self, instance: usize) {
+        let mut used = 1_u64;
+        self.each_version(instance, |version| used |= 1 << *version);
+        self.each_version(instance, |version| {
+            let below = used & ((1_u64 << *version) - 1);
+            *version = u8::try_from(below.count_ones()).unwrap_or(u8::MAX);
+        });
+        self.instances[instance].events.sort_unstable();
+    }
+
+    fn each_version(&mut self, index: usize, mut visit: impl FnMut(&mut u8)) {
+        let instance = &mut self.instances[index];
+        visit(&mut instance.version);
+        visit(&mut instance.stored.version);
+        for event in &mut instance.events {
+            visit(&mut event.version);
+        }
+        for task in &mut self.tasks {
+            if usize::from(task.instance) == index {
+                visit(&mut task.reserved_at_version);
+            }
+            if usize::from(task.run_instance) == index {
+                visit(&mut task.created_at_version);
+            }
+        }
+        if let Event::Instance(at, report) = &mut self.tracker.event
+            && usize::from(*at) == index
+        {
+            visit(&mut report.version);
+        }
+        visit(&mut self.reconciler.described[index].version);
+    }
+}
+
+impl Admitter {
+    pub(crate) fn clear_unread(&mut self) {
+        match self.step {
+            Step::Idle => *self = Self::default(),
+            Step::Enqueue
+            | Step::CountSubmission
+            | Step::TakeTurn
+            | Step::CountLoss
+            | Step::GiveUp
+            | Step::WakeLater => {
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    task: self.task,
+                    ..Self::default()
+                };
+            }
+            Step::HandBack | Step::FallAsleep => {
+                let (end, moved, fence_holds) = (self.end, self.moved, self.fence_holds);
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    end,
+                    moved,
+                    fence_holds,
+                    ..Self::default()
+                };
+            }
+            Step::BeginPass => {
+                let (closed, fence_holds) = (self.closed, self.fence_holds);
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    closed,
+                    fence_holds,
+                    ..Self::default()
+                };
+            }
+            _ => {}
+        }
+        let launching = matches!(self.step, Step::Launch | Step::Settle);
+        let will_not_plan = launching && !self.resolving || self.end != PassEnd::Open;
+        if will_not_plan && self.step != Step::Reserve {
+            self.room = [0; INSTANCES];
+            self.under_way = 0;
+            self.waiting = 0;
+            self.fresh_instances = 0;
+            self.visible = 0;
+        }
+        for (index, wave) in self.wave.iter().enumerate() {
+            if *wave == Wave::No {
+                self.fresh_tasks &= !(1 << index);
+            }
+        }
+        for (wave, reserved) in self.wave.iter().zip(&mut self.reserved) {
+            if *wave == Wave::No {
+                *reserved = (0, 0);
+            }
+        }
+    }
+}
+
+impl Instance {
+    /// An event older than the stored report changes nothing and is not announced: it is as good as
+    /// delivered.
+    fn drop_stale_events(&mut self) {
+        let (stored, gone) = (self.stored.version, self.stored.inactive);
+        for event in &mut self.events {
+            if event.version < stored || gone {
+                *event = Report::default();
+            }
+        }
+    }
+}
+
+impl Task {
+    fn clear_unread(&mut self) {
+        // A RUNNING event that no longer changes anything is not announced: it is as good as delivered.
+        let known = matches!(self.progress, Progress::Started | Progress::Ended);
+        if known && self.reservation != Reservation::Pending {
+            self.running_event = false;
+        }
+        if self.progress != Progress::Reserved {
+            self.refused = false;
+            self.old = false;
+        }
+        if self.reservation == Reservation::None {
+            self.reserved_at_version = 0;
+            self.created_at_version = 0;
+            if self.progress != Progress::Reserved {
+                self.instance = 0;
+            }
+        }
+        if self.reservation == Reservation::Counted {
+            self.reserved_at_version = 0;
+        }
+        if self.run != Run::Live && self.reservation == Reservation::None {
+            self.run_instance = 0;
+        }
+    }
+}

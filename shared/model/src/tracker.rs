@@ -1,0 +1,216 @@
+//! capacity-tracker: an event becomes a record, is counted, and wakes the admitter if nobody is awake.
+
+use crate::action::{Actor, Successors};
+use crate::property::Violation;
+use crate::records::{Observed, advance, observe, place, release};
+use crate::state::{EVENTS, Event, Progress, Report, State, Tracker, TrackerStep};
+use crate::world::{Model, Mutation};
+
+/// Adds every possible next call.
+pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
+    let mut add = |what, change: fn(&Model, &mut State)| {
+        out.add(
+            state,
+            Actor::CapacityTracker,
+            what,
+            subject(&state.tracker.event),
+            |next| {
+                change(model, next);
+                Ok(())
+            },
+        );
+    };
+    match state.tracker.step {
+        TrackerStep::Idle => receive(model, state, out),
+        TrackerStep::WriteReservation => add("write the reservation", write_reservation),
+        TrackerStep::Count => add("count the news", count),
+        TrackerStep::Wake => add("send a wake message", wake),
+        TrackerStep::WriteLast => add("write the record, after the announcement", write_last),
+    }
+}
+
+fn subject(event: &Event) -> usize {
+    match event {
+        Event::None => 0,
+        Event::Instance(index, _) | Event::Running(index) | Event::Stopped(index) => usize::from(*index),
+    }
+}
+
+/// Every event under way can be the next one. Receiving it and the first write are one step: a received
+/// event without an effect is as good as one under way.
+fn receive(model: &Model, state: &State, out: &mut Successors) {
+    for event in under_way(model, state) {
+        let what = match event {
+            Event::Running(_) => "a RUNNING event is recorded",
+            Event::Stopped(_) => "a STOPPED event is recorded",
+            Event::None | Event::Instance(..) => "an instance event is recorded",
+        };
+        out.add(state, Actor::CapacityTracker, what, subject(&event), |next| {
+            take_away(next, &event);
+            handle(model, next, event);
+            Ok(())
+        });
+        if state.faults_left.duplicates > 0 {
+            out.add(
+                state,
+                Actor::Fault,
+                "an event is recorded and will come again",
+                subject(&event),
+                |next| {
+                    next.faults_left.duplicates -= 1;
+                    handle(model, next, event);
+                    Ok(())
+                },
+            );
+        }
+        if state.faults_left.losses > 0 {
+            out.add(state, Actor::Fault, "an event is lost", subject(&event), |next| {
+                next.faults_left.losses -= 1;
+                take_away(next, &event);
+                Ok(())
+            });
+        }
+    }
+}
+
+fn under_way(model: &Model, state: &State) -> Vec<Event> {
+    let number = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
+    let mut events = Vec::with_capacity(EVENTS);
+    for index in model.instances() {
+        let mut last = Report::default();
+        for report in state.instances[index].events {
+            if report.version != 0 && report != last {
+                events.push(Event::Instance(number(index), report));
+            }
+            last = report;
+        }
+    }
+    for index in model.tasks() {
+        if state.tasks[index].running_event {
+            events.push(Event::Running(number(index)));
+        }
+        if state.tasks[index].stopped_event {
+            events.push(Event::Stopped(number(index)));
+        }
+    }
+    events
+}
+
+fn take_away(state: &mut State, event: &Event) {
+    match event {
+        Event::None => {}
+        Event::Running(index) => state.tasks[usize::from(*index)].running_event = false,
+        Event::Stopped(index) => state.tasks[usize::from(*index)].stopped_event = false,
+        Event::Instance(index, report) => {
+            let events = &mut state.instances[usize::from(*index)].events;
+            if let Some(place) = events.iter_mut().find(|place| *place == report) {
+                *place = Report::default();
+            }
+        }
+    }
+}
+
+/// The event goes back to where it came from: its invocation died.
+pub(crate) fn give_back(state: &mut State) -> Result<(), Violation> {
+    let event = state.tracker.event;
+    state.tracker = Tracker::default();
+    match event {
+        Event::None => {}
+        Event::Running(index) => state.tasks[usize::from(index)].running_event = true,
+        Event::Stopped(index) => state.tasks[usize::from(index)].stopped_event = true,
+        Event::Instance(index, report) => crate::ecs::add_event(state, usize::from(index), report)?,
+    }
+    Ok(())
+}
+
+fn handle(model: &Model, state: &mut State, event: Event) {
+    state.tracker.event = event;
+    if model.has(Mutation::AnnounceBeforeWrite) {
+        announce(state, TrackerStep::WriteLast);
+    } else {
+        record(model, state);
+    }
+}
+
+/// The first write of an event, and where to go from there.
+fn record(model: &Model, state: &mut State) {
+    match state.tracker.event {
+        Event::None => {}
+        Event::Instance(index, report) => match observe(model, state, usize::from(index), report, 0) {
+            Observed::Stale => done(state),
+            Observed::Unchanged if model.has(Mutation::SkipEqualVersion) => done(state),
+            Observed::Unchanged | Observed::Updated => state.tracker.step = TrackerStep::Count,
+        },
+        Event::Running(index) => record_task(state, usize::from(index), Progress::Started),
+        Event::Stopped(index) => record_task(state, usize::from(index), Progress::Ended),
+    }
+}
+
+fn record_task(state: &mut State, index: usize, progress: Progress) {
+    let task = &state.tasks[index];
+    if task.attempt != task.run_attempt {
+        done(state);
+        return;
+    }
+    let moves = match task.progress {
+        Progress::Reserved => true,
+        Progress::Started | Progress::Doubt => progress == Progress::Ended,
+        _ => false,
+    };
+    if moves {
+        advance(state, index, progress, None);
+    }
+    state.tracker.step = TrackerStep::WriteReservation;
+}
+
+fn write_reservation(model: &Model, state: &mut State) {
+    match state.tracker.event {
+        Event::Running(index) => {
+            let started = state.tasks[usize::from(index)].progress == Progress::Started;
+            // Known is not news; each RUNNING event would be counted again otherwise.
+            if started && place(model, state, usize::from(index), None) {
+                state.tracker.step = TrackerStep::Count;
+            } else {
+                done(state);
+            }
+        }
+        Event::Stopped(index) => {
+            release(state, usize::from(index), None);
+            state.tracker.step = TrackerStep::Count;
+        }
+        Event::None | Event::Instance(..) => done(state),
+    }
+}
+
+fn announce(state: &mut State, next: TrackerStep) {
+    state.tracker.step = if state.bump() { TrackerStep::Wake } else { next };
+}
+
+fn count(_: &Model, state: &mut State) {
+    announce(state, TrackerStep::Idle);
+    if state.tracker.step == TrackerStep::Idle {
+        done(state);
+    }
+}
+
+fn wake(model: &Model, state: &mut State) {
+    state.send_wake();
+    if model.has(Mutation::AnnounceBeforeWrite) {
+        state.tracker.step = TrackerStep::WriteLast;
+    } else {
+        done(state);
+    }
+}
+
+/// The mistake's order: all writes after the announcement.
+fn write_last(model: &Model, state: &mut State) {
+    record(model, state);
+    if state.tracker.step == TrackerStep::WriteReservation {
+        write_reservation(model, state);
+    }
+    done(state);
+}
+
+fn done(state: &mut State) {
+    state.tracker = Tracker::default();
+}

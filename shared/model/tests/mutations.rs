@@ -1,0 +1,57 @@
+//! Each mistake in the protocol is caught: a model that cannot find a known mistake proves nothing.
+
+use berth_model::configurations::MUTATIONS;
+use berth_model::explore;
+use berth_model::world::Mutation;
+
+/// The model with a mistake breaks the expected promise.
+fn is_caught(mutation: Mutation) {
+    let places = MUTATIONS.iter().filter(|it| it.model.mutation == Some(mutation));
+    for caught in places.clone() {
+        let found = explore(&caught.model, 2_000_000);
+        let violation = found.violation.as_ref().map(|(violation, _)| *violation);
+        assert_eq!(
+            violation,
+            Some(caught.violation),
+            "{mutation:?}: {:?}",
+            found.violation
+        );
+    }
+    assert_eq!(places.count(), 1, "{mutation:?} has one configuration");
+}
+
+macro_rules! caught {
+    ($($name:ident: $mutation:ident,)*) => {
+        $(#[test] fn $name() { is_caught(Mutation::$mutation); })*
+
+        #[test]
+        fn every_mutation_has_a_test() {
+            assert_eq!(MUTATIONS.len(), [$(Mutation::$mutation),*].len());
+        }
+    };
+}
+
+caught! {
+    a_task_must_not_count_as_reported_when_run_task_has_answered: SettleAtReply,
+    a_task_must_not_count_as_reported_with_any_newer_version: SettleOnAnyNewerVersion,
+    a_reported_task_must_not_be_subtracted_again: SubtractUntilStopped,
+    the_cluster_must_not_fall_asleep_when_the_generation_moved: SleepUnconditionally,
+    a_repeated_report_must_be_announced: SkipEqualVersion,
+    news_must_be_written_before_they_are_announced: AnnounceBeforeWrite,
+    a_repeated_call_must_carry_the_same_token: FreshToken,
+    a_refused_attempt_must_not_keep_its_number: SameAttemptNumber,
+    a_refusal_must_not_be_definite_while_an_earlier_call_can_arrive: RequeueAtOnce,
+    an_old_token_must_not_be_sent: NoTokenAge,
+    capacity_must_be_read_after_the_generation: StaleRead,
+    a_wake_message_must_not_come_back_while_the_dead_holders_lease_stands: EarlyRedelivery,
+    the_cluster_must_not_fall_asleep_before_the_turn_is_free: AsleepFirst,
+    a_waiting_entry_must_stay_until_the_task_has_started: DequeueAtReserve,
+    room_must_not_be_given_back_before_the_task_waits_again: ReleaseFirst,
+    a_reservation_must_check_the_epoch_and_the_revisions: NoFence,
+    a_task_reserved_by_another_cycle_must_keep_its_entry: ReservedIsOrphan,
+    a_cycle_that_lost_its_turn_must_send_a_wake_message: TurnLostInSilence,
+    a_failed_cycles_wake_message_must_not_arrive_before_its_lease_ends: WakeAtOnceAfterFailure,
+    run_task_must_not_be_sent_when_its_time_is_over: SendLate,
+    an_instance_left_out_must_be_looked_at_again: ForgetClosed,
+    lost_events_must_be_made_good_by_reconciler: NoReconciler,
+}
