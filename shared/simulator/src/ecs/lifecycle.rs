@@ -120,7 +120,7 @@ impl SimulatedEcs {
     }
 
     /// A task's desired status becomes STOPPED. ECS gives its resources back at this moment.
-    /// <https://aws.amazon.com/about-aws/whats-new/2023/07/amazon-ecs-faster-task-launches-container-instances/>
+    /// <https://www.amazonaws.cn/en/new/2023/amazon-ecs-enables-faster-task-launches-on-container-instances-that-have-tasks-with-prolonged-shutdown/>
     pub(super) fn begin_stop(&mut self, number: TaskNumber, cause: StopCause) {
         let Some((cluster, instance, began)) = self.want_stopped(number, cause) else {
             return;

@@ -98,8 +98,7 @@ impl SimulatedEcs {
         Ok(numbers.filter_map(|number| self.tasks.get(number)).collect())
     }
 
-    /// The tasks on an instance with desired status RUNNING or still stopping; with stopped ones that are
-    /// still known when asked for the cluster's tasks instead.
+    /// The tasks of a cluster, stopped ones that are still known included, oldest first.
     ///
     /// # Errors
     /// When there is no such cluster.

@@ -27,7 +27,7 @@ use crate::ecs::error::{EcsError, EcsErrorKind};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the connections and the clock share; all run on one thread.
-struct Stage {
+struct Shared {
     endpoint: RefCell<Endpoint>,
     sinks: RefCell<Sinks>,
     /// Tells the clock that the next due moment may have changed.
@@ -58,12 +58,12 @@ async fn run(options: &EndpointOptions) -> Result<(), EndpointError> {
         events,
     );
     let endpoint = RefCell::new(endpoint.map_err(EndpointError::Fleet)?);
-    let stage = Rc::new(Stage {
+    let shared = Rc::new(Shared {
         endpoint,
         sinks: RefCell::new(sinks),
         changed: Notify::new(),
     });
-    stage.pass_events_on();
+    shared.pass_events_on();
 
     let address = SocketAddr::new(options.host, options.port);
     let failed = |error| EndpointError::Listen(address, error);
@@ -74,14 +74,14 @@ async fn run(options: &EndpointOptions) -> Result<(), EndpointError> {
     let _ = std::io::stdout().flush();
 
     tokio::select! {
-        () = accept(&listener, &stage) => {}
-        () = keep_time(&stage) => {}
+        () = accept(&listener, &shared) => {}
+        () = keep_time(&shared) => {}
         () = asked_to_end() => {}
     }
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, stage: &Rc<Stage>) {
+async fn accept(listener: &TcpListener, shared: &Rc<Shared>) {
     loop {
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -89,10 +89,10 @@ async fn accept(listener: &TcpListener, stage: &Rc<Stage>) {
         };
         // Small answers: waiting for more to send would only slow every call down.
         let _ = socket.set_nodelay(true);
-        let stage = Rc::clone(stage);
+        let shared = Rc::clone(shared);
         let service = service_fn(move |request| {
-            let stage = Rc::clone(&stage);
-            async move { Ok::<_, Infallible>(stage.respond(request).await) }
+            let shared = Rc::clone(&shared);
+            async move { Ok::<_, Infallible>(shared.respond(request).await) }
         });
         spawn_local(async move {
             // A connection that breaks is the caller's affair.
@@ -104,9 +104,9 @@ async fn accept(listener: &TcpListener, stage: &Rc<Stage>) {
 }
 
 /// Lets happen what is due, when it is due.
-async fn keep_time(stage: &Stage) {
+async fn keep_time(shared: &Shared) {
     loop {
-        let due = stage.endpoint.borrow().ecs.next_due();
+        let due = shared.endpoint.borrow().ecs.next_due();
         let wait = due.map(|due| Duration::from_millis(due.millis_since(wall_clock())));
         let alarm = async {
             match wait {
@@ -115,10 +115,10 @@ async fn keep_time(stage: &Stage) {
             }
         };
         tokio::select! {
-            () = alarm => stage.endpoint.borrow_mut().ecs.advance_to(wall_clock()),
-            () = stage.changed.notified() => {}
+            () = alarm => shared.endpoint.borrow_mut().ecs.advance_to(wall_clock()),
+            () = shared.changed.notified() => {}
         }
-        stage.pass_events_on();
+        shared.pass_events_on();
     }
 }
 
@@ -136,7 +136,7 @@ async fn asked_to_end() {
     }
 }
 
-impl Stage {
+impl Shared {
     fn pass_events_on(&self) {
         let events = self.endpoint.borrow_mut().ecs.take_written();
         self.sinks.borrow_mut().send(events);

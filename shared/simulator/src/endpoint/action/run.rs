@@ -89,7 +89,12 @@ pub(in crate::endpoint) fn run_task(
     let placed = outcome.as_ref().ok().map(|(_, answer)| answer);
     calls.count_run_task(started_by.as_deref(), started, placed);
     let (request, answer) = outcome?;
-    answer_json(ecs, &request.cluster, &answer, started == 0)
+    let novelty = if started == 0 {
+        Novelty::Repeated
+    } else {
+        Novelty::New
+    };
+    answer_json(ecs, &request.cluster, &answer, novelty)
 }
 
 pub(in crate::endpoint) fn start_task(
@@ -102,7 +107,7 @@ pub(in crate::endpoint) fn start_task(
         task: request(&given)?,
     };
     let answer = ecs.start_task(&start)?;
-    answer_json(ecs, &start.task.cluster, &answer, false)
+    answer_json(ecs, &start.task.cluster, &answer, Novelty::New)
 }
 
 fn request(given: &RunTask) -> Result<RunTaskRequest, EcsError> {
@@ -248,19 +253,26 @@ fn read_strategy(given: &PlacementStrategy) -> Result<Strategy, EcsError> {
     }
 }
 
-/// `repeated`: the answer of an earlier request, of whose stopped tasks only a stub is answered.
+/// Whether an answer is that of an earlier request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Novelty {
+    New,
+    /// Of tasks that have stopped meanwhile, only a stub is answered.
+    Repeated,
+}
+
 fn answer_json(
     ecs: &SimulatedEcs,
     cluster: &ClusterName,
     answer: &RunTaskAnswer,
-    repeated: bool,
+    novelty: Novelty,
 ) -> Result<Value, EcsError> {
     let entry = ecs.cluster(cluster)?;
     let mut tasks = Vec::new();
     for arn in &answer.tasks {
         let number = ecs.find_task(cluster, arn.as_str())?;
         tasks.extend(number.and_then(|number| ecs.tasks.get(&number)).map(|task| {
-            if repeated && task.stage == Stage::Stopped {
+            if novelty == Novelty::Repeated && task.stage == Stage::Stopped {
                 return stub_json(task);
             }
             let mut json = task_json(entry, task, Form::Answer);

@@ -1,5 +1,5 @@
 //! The capabilities that a task definition's features need of an instance's agent.
-//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html>
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::ecs::definition::Document;
 
-/// Values that mean a feature is not used.
+/// Whether a field has a value that makes use of its feature.
 fn is_used(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null | Value::Bool(false)) => false,
