@@ -37,12 +37,13 @@ use workload::TaskShape;
 /// When virtual time begins: 2026-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// From a change in ECS to its event's arrival at capacity-tracker, in milliseconds: EventBridge's typical
-/// latency.
-const EVENT_LATENCY_MS: u64 = 200;
+/// From a change in ECS to its event's arrival at capacity-tracker, in milliseconds: EventBridge takes about
+/// half a second, its call of the function some of the rest. With [`WAKE_LATENCY_MS`] it makes one second, so
+/// that in workloads with whole seconds what happens falls on whole seconds, too, and can be read.
+const EVENT_LATENCY_MS: u64 = 800;
 
 /// From a wake message's sending to its arrival at the admitter, in milliseconds.
-const WAKE_LATENCY_MS: u64 = 50;
+const WAKE_LATENCY_MS: u64 = 200;
 
 /// From one run of the reconciler to the next, in milliseconds, as in the template.
 const RECONCILE_EVERY_MS: u64 = 60_000;

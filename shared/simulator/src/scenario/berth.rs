@@ -55,8 +55,25 @@ struct Deployment<'a> {
     /// Wake messages on their way to the admitter: when they arrive, how many.
     wakes: BTreeMap<u64, u32>,
     reconcile_at_ms: u64,
+    /// What has happened since the reconciler ran.
+    since_reconcile: Happenings,
     invocations: u64,
     timeline: Timeline,
+}
+
+/// Runs of the reconciler that are left out at most while there is always something going on. No event and no
+/// message is lost here, so all it can find then are empty lanes.
+const RECONCILES_LEFT_OUT_MAX: u32 = 9;
+
+/// What happened between two runs of the reconciler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Happenings {
+    /// In the minute before the next run is due.
+    in_last_minute: bool,
+    /// At all.
+    any: bool,
+    /// Runs left out.
+    left_out: u32,
 }
 
 /// Plays a scenario with Berth.
@@ -105,6 +122,7 @@ impl<'a> Deployment<'a> {
             events: VecDeque::new(),
             wakes: BTreeMap::new(),
             reconcile_at_ms: 0,
+            since_reconcile: Happenings::default(),
             invocations: 0,
             timeline,
         })
@@ -124,10 +142,9 @@ impl<'a> Deployment<'a> {
     fn play(&mut self, now_ms: u64) -> Result<(), ScenarioError> {
         self.move_to(now_ms);
         self.track_events()?;
-        self.submit()?;
-        self.wake_admitter()?;
+        self.admit()?;
         if self.now_ms >= self.reconcile_at_ms {
-            self.reconcile()?;
+            self.reconcile_if_useful()?;
         }
         self.note_waiting()
     }
@@ -161,6 +178,10 @@ impl<'a> Deployment<'a> {
         }
     }
 
+    fn note_happening(&mut self) {
+        self.since_reconcile = Happenings { in_last_minute: true, any: true, ..self.since_reconcile };
+    }
+
     fn note_start(&mut self, task: TaskIndex, on: InstanceIndex) {
         if let Some(entry) = self.world.referee.entry(task) {
             self.timeline.started(self.now_ms, entry.priority, on);
@@ -172,6 +193,7 @@ impl<'a> Deployment<'a> {
         while let Some((at_ms, _)) = self.events.front()
             && *at_ms <= self.now_ms
         {
+            self.note_happening();
             let Some((_, event)) = self.events.pop_front() else { break };
             let tracked = match &event {
                 EcsEvent::Instance { cluster, report } => {
@@ -187,20 +209,23 @@ impl<'a> Deployment<'a> {
         Ok(())
     }
 
-    /// admitter: the messages of this moment, in batches, all invocations side by side.
-    fn submit(&mut self) -> Result<(), ScenarioError> {
-        let mut messages = Vec::new();
+    /// admitter: the submissions and wake messages of this moment, in batches, all invocations side by side.
+    fn admit(&mut self) -> Result<(), ScenarioError> {
+        let mut submissions = Vec::new();
         while let Some(entry) = self.scenario.workload.entries.get(self.next_entry.0)
             && entry.submit_ms <= self.now_ms
         {
-            self.send(entry, &mut messages)?;
+            self.send(entry, &mut submissions)?;
         }
-        let batches: Vec<&[InboundMessage]> = messages.chunks(BATCH_MAX).collect();
+        let wakes = self.take_wakes();
+        let batches: Vec<&[InboundMessage]> =
+            submissions.chunks(BATCH_MAX).chain(wakes.chunks(BATCH_MAX)).collect();
         self.invoke_admitter(&batches)
     }
 
     /// The messages of one entry: at most ten tasks in each.
     fn send(&mut self, entry: &Entry, messages: &mut Vec<InboundMessage>) -> Result<(), ScenarioError> {
+        self.note_happening();
         let (position, first) = self.next_entry;
         let count = entry.count as usize;
         self.next_entry = (position.saturating_add(1), TaskIndex(first.0.saturating_add(count)));
@@ -244,8 +269,8 @@ impl<'a> Deployment<'a> {
         body.to_string()
     }
 
-    /// admitter: wake messages that have arrived.
-    fn wake_admitter(&mut self) -> Result<(), ScenarioError> {
+    /// Wake messages that have arrived.
+    fn take_wakes(&mut self) -> Vec<InboundMessage> {
         let mut messages = Vec::new();
         while let Some(first) = self.wakes.first_entry()
             && *first.key() <= self.now_ms
@@ -256,8 +281,7 @@ impl<'a> Deployment<'a> {
                 messages.push(InboundMessage { message_id, body, sent_at: after_beginning(self.now_ms) });
             }
         }
-        let batches: Vec<&[InboundMessage]> = messages.chunks(BATCH_MAX).collect();
-        self.invoke_admitter(&batches)
+        messages
     }
 
     fn invoke_admitter(&mut self, batches: &[&[InboundMessage]]) -> Result<(), ScenarioError> {
@@ -285,12 +309,25 @@ impl<'a> Deployment<'a> {
         Ok(())
     }
 
+    /// The reconciler's minute. It runs when a minute has passed without anything, once, and now and then;
+    /// runs that could find nothing are left out, because they would cost more than all the rest.
+    fn reconcile_if_useful(&mut self) -> Result<(), ScenarioError> {
+        let Happenings { in_last_minute, any, left_out } = self.since_reconcile;
+        if any && (!in_last_minute || left_out >= RECONCILES_LEFT_OUT_MAX) {
+            return self.reconcile();
+        }
+        self.reconcile_at_ms = self.now_ms.saturating_add(RECONCILE_EVERY_MS);
+        self.since_reconcile = Happenings { in_last_minute: false, any, left_out: left_out.saturating_add(1) };
+        Ok(())
+    }
+
     /// reconciler.
     fn reconcile(&mut self) -> Result<(), ScenarioError> {
         self.reconcile_at_ms = self.now_ms.saturating_add(RECONCILE_EVERY_MS);
         let report = alone(reconcile(self.ports(), &self.world.cluster));
         finished("reconciler", report)?;
         self.collect();
+        self.since_reconcile = Happenings::default();
         Ok(())
     }
 
@@ -318,7 +355,7 @@ impl<'a> Deployment<'a> {
         let lanes = finished("the ledger", alone(self.ledger_lanes()))?;
         let reason = |shape: &TaskShape| {
             let lane = lanes.iter().find(|stored| is_lane_of(&stored.lane, shape))?;
-            lane.hold.as_ref().map(|(reason, _)| reason.to_string())
+            lane.hold.as_ref().map(|(reason, _)| self.world.with_names(&reason.to_string()))
         };
         let run = SchedulerRun::new(Scheduler::Berth, measures, &self.world.referee, reason);
         Ok((run, self.timeline))

@@ -46,6 +46,18 @@ pub(super) struct Referee<'a> {
     repeated_starts: u64,
     started: usize,
     waiting_total: u64,
+    /// The present moment, and the starts in it that are not judged yet.
+    now_ms: u64,
+    fresh_starts: Vec<FreshStart>,
+}
+
+/// A start whose moment is not over yet.
+#[derive(Clone, Copy, Debug)]
+struct FreshStart {
+    standing: Standing,
+    on: InstanceIndex,
+    /// What was known to be free there before it.
+    room: Amounts,
 }
 
 /// What became of a task.
@@ -95,6 +107,8 @@ impl<'a> Referee<'a> {
             repeated_starts: 0,
             started: 0,
             waiting_total: 0,
+            now_ms: 0,
+            fresh_starts: Vec::new(),
         }
     }
 
@@ -123,8 +137,16 @@ impl<'a> Referee<'a> {
         self.workload.shapes.get(shape)
     }
 
+    /// The fleet's name of an instance.
+    pub(super) fn instance_name(&self, instance: InstanceIndex) -> Option<&'a str> {
+        self.instances.get(instance.0).map(|host| host.instance.id.as_str())
+    }
+
     /// A task is submitted.
     pub(super) fn submitted(&mut self, task: TaskIndex) {
+        if let Some(entry) = self.entry(task) {
+            self.move_to(entry.submit_ms);
+        }
         let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
         *life = Life::Waiting;
         self.waiting_total += 1;
@@ -135,6 +157,7 @@ impl<'a> Referee<'a> {
 
     /// ECS has placed a task on an instance.
     pub(super) fn started_on(&mut self, task: TaskIndex, on: InstanceIndex, now_ms: u64) {
+        self.move_to(now_ms);
         let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
         if *life != Life::Waiting {
             self.repeated_starts += 1;
@@ -144,11 +167,11 @@ impl<'a> Referee<'a> {
         self.started += 1;
         self.waiting_total = self.waiting_total.saturating_sub(1);
         self.stop_waiting(entry);
-        if self.passes_somebody_over(entry, on, now_ms) {
-            self.inverted_starts += 1;
-        }
         let (amounts, group) = (self.amounts(entry), self.group(entry));
+        let unknown_ms = self.unknown_ms;
         if let Some(host) = self.instances.get_mut(on.0) {
+            host.forget_before(now_ms, unknown_ms);
+            self.fresh_starts.push(FreshStart { standing: standing(entry), on, room: host.known_room() });
             *host.running.entry(group).or_default() += 1;
             host.taken = add(host.taken, amounts);
             if !covers(host.registered, host.taken) {
@@ -159,6 +182,7 @@ impl<'a> Referee<'a> {
 
     /// ECS has reported a task as stopped.
     pub(super) fn ended(&mut self, task: TaskIndex, now_ms: u64) {
+        self.move_to(now_ms);
         let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
         let Life::Started { at_ms, on } = *life else { return };
         *life = Life::Ended { started_ms: at_ms, at_ms: now_ms };
@@ -184,17 +208,30 @@ impl<'a> Referee<'a> {
         }
     }
 
-    /// Whether somebody who stands before the started task waits and could use the same room: an inverted
-    /// start (NoOvertaking).
-    fn passes_somebody_over(&mut self, started: &Entry, on: InstanceIndex, now_ms: u64) -> bool {
-        let unknown_ms = self.unknown_ms;
-        let Some(host) = self.instances.get_mut(on.0) else { return false };
-        host.forget_before(now_ms, unknown_ms);
-        let room = host.known_room();
-        let own = standing(started);
-        let stands_before = |waiting: &BTreeMap<Standing, u32>| waiting.keys().next().is_some_and(|best| *best < own);
-        let candidates = self.waiting.iter().enumerate().filter(|(_, waiting)| stands_before(waiting));
-        candidates.into_iter().any(|(shape, _)| self.could_use(shape, room, on))
+    /// A later moment begins: the starts of the one before are judged.
+    ///
+    /// Order within a moment does not matter, what is left after it does. So a start is inverted (against
+    /// NoOvertaking) if somebody who stands before the started task still waits when the moment is over,
+    /// and could have used the same room.
+    fn move_to(&mut self, now_ms: u64) {
+        if now_ms == self.now_ms {
+            return;
+        }
+        self.now_ms = now_ms;
+        let inverted = self.inverted_among_fresh();
+        self.inverted_starts = self.inverted_starts.saturating_add(inverted);
+        self.fresh_starts.clear();
+    }
+
+    fn inverted_among_fresh(&self) -> u64 {
+        let inverted = self.fresh_starts.iter().filter(|start| {
+            let stands_before = |waiting: &BTreeMap<Standing, u32>| {
+                waiting.keys().next().is_some_and(|best| *best < start.standing)
+            };
+            let mut waiting = self.waiting.iter().enumerate();
+            waiting.any(|(shape, waiting)| stands_before(waiting) && self.could_use(shape, start.room, start.on))
+        });
+        inverted.count() as u64
     }
 
     fn could_use(&self, shape: usize, room: Amounts, on: InstanceIndex) -> bool {
@@ -256,7 +293,7 @@ impl<'a> Referee<'a> {
     pub(super) fn measures(&self) -> Measures {
         let mut measures = Measures {
             tasks: self.tasks(),
-            inverted_starts: self.inverted_starts,
+            inverted_starts: self.inverted_starts.saturating_add(self.inverted_among_fresh()),
             overcommitted: self.overcommitted,
             repeated_starts: self.repeated_starts,
             ..Measures::default()

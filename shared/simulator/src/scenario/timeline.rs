@@ -10,8 +10,9 @@ use berth_scheduler::waiting::{Priority, Rank};
 use super::fleet::Fleet;
 use super::referee::InstanceIndex;
 
-/// What happens within a second of a moment belongs to it: a task ends, ECS says so, and the next one starts.
-const MOMENT_MS: u64 = 1_000;
+/// What happens within two seconds of a moment belongs to it: a task ends, ECS says so, and the next one
+/// starts.
+const MOMENT_MS: u64 = 2_000;
 
 /// Reasons of one moment that are shown at most.
 const REASONS_MAX: usize = 3;
@@ -26,7 +27,7 @@ pub struct Timeline {
     left_out_at_ms: Option<u64>,
 }
 
-/// What happened within a second.
+/// What happened within [`MOMENT_MS`].
 #[derive(Clone, Debug, Default)]
 struct Moment {
     at_ms: u64,

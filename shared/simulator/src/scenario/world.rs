@@ -114,6 +114,15 @@ impl<'a> World<'a> {
         observed
     }
 
+    /// A text for people: with the fleet's own names of instances in it.
+    pub(super) fn with_names(&self, text: &str) -> String {
+        let named = self.instances.iter().find(|(arn, _)| text.contains(arn.id()));
+        match named.and_then(|(arn, index)| Some((arn, self.referee.instance_name(*index)?))) {
+            Some((arn, name)) => text.replace(arn.id(), name),
+            None => text.to_owned(),
+        }
+    }
+
     fn task_of(&self, report: &TaskReport) -> Option<TaskIndex> {
         if let Some(known) = self.tasks.get(&report.task) {
             return Some(*known);

@@ -1,1 +1,110 @@
+use super::*;
 
+fn workload(rows: &str) -> Workload {
+    let text = format!("submit_s,duration_s,cpu_units,memory_mib,gpu,priority,user,count,constraint\n{rows}");
+    Workload::parse("t", text.as_bytes()).unwrap()
+}
+
+fn fleet(rows: &str) -> Fleet {
+    let text = format!("id,az,instance_type,cpu_units,memory_mib,gpu\n{rows}");
+    Fleet::parse("f", text.as_bytes()).unwrap()
+}
+
+const FIRST: InstanceIndex = InstanceIndex(0);
+const SECOND: InstanceIndex = InstanceIndex(1);
+
+fn all_submitted<'a>(workload: &'a Workload, fleet: &'a Fleet, unknown_ms: u64) -> Referee<'a> {
+    let mut referee = Referee::new(workload, fleet, unknown_ms);
+    for task in 0..referee.tasks() {
+        referee.submitted(TaskIndex(task));
+    }
+    referee
+}
+
+#[test]
+fn a_start_before_somebody_more_urgent_who_would_fit_is_inverted() {
+    // Task 0 is low, task 1 urgent, task 2 as urgent but submitted later.
+    let workload = workload("0,9,1,100,0,1,,1,\n0,9,1,100,0,5,,1,\n1,9,1,100,0,5,,1,");
+    let fleet = fleet("i-1,a,t,9,1000,0");
+    let mut referee = all_submitted(&workload, &fleet, 0);
+    referee.started_on(TaskIndex(0), FIRST, 2_000);
+    assert_eq!(referee.measures().inverted_starts, 1);
+    referee.started_on(TaskIndex(2), FIRST, 2_001);
+    assert_eq!(referee.measures().inverted_starts, 2);
+    referee.started_on(TaskIndex(1), FIRST, 2_002);
+    assert_eq!(referee.measures().inverted_starts, 2);
+}
+
+#[test]
+fn who_starts_at_the_same_moment_is_not_passed_over() {
+    let workload = workload("0,9,1,100,0,1,,1,\n0,9,1,100,0,5,,2,");
+    let fleet = fleet("i-1,a,t,9,200,0");
+    let mut referee = all_submitted(&workload, &fleet, 0);
+    referee.started_on(TaskIndex(0), FIRST, 0);
+    // One urgent task starts too, the other one is left without room.
+    referee.started_on(TaskIndex(1), FIRST, 0);
+    assert_eq!(referee.measures().inverted_starts, 1);
+    let mut referee = all_submitted(&workload, &fleet, 0);
+    referee.started_on(TaskIndex(0), FIRST, 0);
+    referee.started_on(TaskIndex(1), FIRST, 0);
+    referee.started_on(TaskIndex(2), FIRST, 0);
+    assert_eq!(referee.measures().inverted_starts, 0);
+}
+
+#[test]
+fn who_does_not_fit_or_may_not_go_there_or_is_not_submitted_is_not_passed_over() {
+    let rows = "0,9,1,100,0,1,,1,\n0,9,1,500,0,9,,1,\n0,9,1,100,0,9,,1,attribute:ecs.availability-zone == b\n7,9,1,6,0,9,,1,";
+    let (workload, fleet) = (workload(rows), fleet("i-1,a,t,9,400,0\ni-2,b,t,9,400,0"));
+    let mut referee = Referee::new(&workload, &fleet, 0);
+    for task in 0..3 {
+        referee.submitted(TaskIndex(task));
+    }
+    referee.started_on(TaskIndex(0), FIRST, 0);
+    assert_eq!(referee.measures().inverted_starts, 0);
+    let mut referee = all_submitted(&workload, &fleet, 0);
+    referee.started_on(TaskIndex(0), SECOND, 0);
+    assert_eq!(referee.measures().inverted_starts, 1);
+}
+
+#[test]
+fn room_that_nobody_can_know_of_yet_counts_for_nobody() {
+    let rows = "0,1,1,300,0,0,,1,\n0,1,1,100,0,1,,2,\n0,1,1,300,0,9,,1,";
+    let (workload, fleet) = (workload(rows), fleet("i-1,a,t,9,400,0"));
+    for (start_ms, inverted) in [(1_199, 0), (1_200, 1)] {
+        let mut referee = Referee::new(&workload, &fleet, 200);
+        referee.submitted(TaskIndex(0));
+        referee.started_on(TaskIndex(0), FIRST, 0);
+        for task in 1..4 {
+            referee.submitted(TaskIndex(task));
+        }
+        // 100 MiB are free; the urgent task needs 300.
+        referee.started_on(TaskIndex(1), FIRST, 0);
+        assert_eq!(referee.measures().inverted_starts, 0);
+        referee.ended(TaskIndex(1), 900);
+        referee.ended(TaskIndex(0), 1_000);
+        referee.started_on(TaskIndex(2), FIRST, start_ms);
+        assert_eq!(referee.measures().inverted_starts, inverted, "{start_ms}");
+    }
+}
+
+#[test]
+fn starts_without_room_and_second_starts_are_noticed() {
+    let (workload, fleet) = (workload("0,1,1,300,0,0,,2,"), fleet("i-1,a,t,9,400,0"));
+    let mut referee = all_submitted(&workload, &fleet, 0);
+    referee.started_on(TaskIndex(0), FIRST, 0);
+    referee.started_on(TaskIndex(0), FIRST, 0);
+    assert_eq!((referee.measures().repeated_starts, referee.measures().overcommitted), (1, 0));
+    referee.started_on(TaskIndex(1), FIRST, 0);
+    assert_eq!(referee.measures().overcommitted, 1);
+}
+
+#[test]
+fn a_constraint_on_running_tasks_is_looked_at_anew_each_time() {
+    let rows = "0,9,1,100,0,1,,2,\n0,9,1,100,0,9,,1,runningTasksCount > 0";
+    let (workload, fleet) = (workload(rows), fleet("i-1,a,t,9,400,0"));
+    let mut referee = all_submitted(&workload, &fleet, 0);
+    referee.started_on(TaskIndex(0), FIRST, 0);
+    assert_eq!(referee.measures().inverted_starts, 0);
+    referee.started_on(TaskIndex(1), FIRST, 0);
+    assert_eq!(referee.measures().inverted_starts, 1);
+}
