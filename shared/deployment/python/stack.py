@@ -103,13 +103,19 @@ class Stack:
 
     def run_task_counts(self, submission: str) -> Counter[str]:
         """How often RunTask was called for this submission, and how often it started or refused a task."""
-        with urllib.request.urlopen(f"{self._ecs_endpoint}/_berth/calls", timeout=10) as answer:
-            by_started_by = json.load(answer)["startedBy"]
         counts: Counter[str] = Counter()
-        for started_by, of_attempt in by_started_by.items():
+        for started_by, of_attempt in self._calls()["startedBy"].items():
             if started_by.split("/", 2)[2] == submission:
                 counts.update(of_attempt)
         return counts
+
+    def all_run_task_counts(self) -> Counter[str]:
+        """The same for all submissions together."""
+        return Counter(self._calls()["runTask"])
+
+    def _calls(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self._ecs_endpoint}/_berth/calls", timeout=10) as answer:
+            return json.load(answer)
 
     # ---- Berth's queues.
 

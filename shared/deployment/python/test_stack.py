@@ -345,6 +345,12 @@ def test_a_queue_refuses_calls_without_tls(stack):
 # ---- After everything above.
 
 
+def test_ecs_has_started_a_task_at_every_call(stack):
+    counts = stack.all_run_task_counts()
+    assert counts["started"] == counts["calls"] > 0
+    assert counts["refused"] == counts["failed"] == counts["repeated"] == 0
+
+
 def test_nothing_has_ended_in_a_dead_letter_queue(stack):
     for url in stack.sqs.list_queues(QueueNamePrefix="berth-")["QueueUrls"]:
         if "DeadLetter" in url:

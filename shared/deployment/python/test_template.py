@@ -80,7 +80,7 @@ def test_every_queue_mapping_reports_failures_message_by_message(template):
     mappings = [
         event["Properties"]
         for function in template.functions().values()
-        for event in function["Events"].values()
+        for event in function.get("Events", {}).values()
         if event["Type"] == "SQS"
     ]
     assert {mapping["Queue"] for mapping in mappings} == {"SubmissionQueue.Arn", "WakeQueue.Arn"}
@@ -133,10 +133,12 @@ def test_a_submission_is_not_delivered_again_while_it_may_still_be_handled(templ
 # ---- Events.
 
 
+def event_pattern(**parameters: str) -> dict:
+    return json.loads(Template(**parameters).resources("AWS::Events::Rule")["EcsStateChangeRule"]["EventPattern"])
+
+
 def test_the_rule_takes_the_events_of_the_clusters_and_no_others():
-    template = Template(Clusters="default,gpu-batch")
-    rule = template.functions()["CapacityTracker"]["Events"]["EcsStateChange"]["Properties"]
-    assert json.loads(rule["Pattern"]) == {
+    assert event_pattern(Clusters="default,gpu-batch") == {
         "source": ["aws.ecs"],
         "detail-type": ["ECS Container Instance State Change", "ECS Task State Change"],
         "detail": {"clusterArn": [{"suffix": ":cluster/default"}, {"suffix": ":cluster/gpu-batch"}]},
@@ -146,24 +148,34 @@ def test_the_rule_takes_the_events_of_the_clusters_and_no_others():
 def test_the_rule_names_the_kinds_of_events_that_the_code_reads():
     code = (ROOT / "shared/control/src/wire/event.rs").read_text()
     read = set(re.findall(r'const \w+_KIND: &str = "([^"]+)";', code))
-    rule = Template().functions()["CapacityTracker"]["Events"]["EcsStateChange"]["Properties"]
-    assert set(json.loads(rule["Pattern"])["detail-type"]) == read
+    assert set(event_pattern()["detail-type"]) == read
+
+
+def test_a_rule_may_invoke_its_function_and_no_other_may(template):
+    targets = {
+        (f"{name}.Arn", target["Arn"].removesuffix(".Arn"))
+        for name, rule in template.resources("AWS::Events::Rule").items()
+        for target in rule["Targets"]
+    }
+    assert {function for _, function in targets} == {"CapacityTracker", "Reconciler"}
+    permissions = template.resources("AWS::Lambda::Permission").values()
+    assert {(permission["SourceArn"], permission["FunctionName"]) for permission in permissions} == targets
+    assert {permission["Principal"] for permission in permissions} == {"events.amazonaws.com"}
 
 
 def test_what_cannot_be_delivered_or_handled_is_kept(template):
-    rules = []
-    for function, properties in template.functions().items():
-        for name, event in properties["Events"].items():
-            if event["Type"] in ("EventBridgeRule", "Schedule"):
-                assert event["Properties"]["DeadLetterConfig"] == {"Arn": "EventDeadLetterQueue.Arn"}, name
-                assert "RetryPolicy" in event["Properties"], name
-                assert properties["DeadLetterQueue"]["TargetArn"] == "EventDeadLetterQueue.Arn", function
-                rules.append(f"{function}{name}.Arn")
+    rules = template.resources("AWS::Events::Rule")
+    for name, rule in rules.items():
+        for target in rule["Targets"]:
+            assert target["DeadLetterConfig"] == {"Arn": "EventDeadLetterQueue.Arn"}, name
+            assert "RetryPolicy" in target, name
+            function = template.functions()[target["Arn"].removesuffix(".Arn")]
+            assert function["DeadLetterQueue"]["TargetArn"] == "EventDeadLetterQueue.Arn", name
     policy = template.resources("AWS::SQS::QueuePolicy")["EventDeadLetterQueuePolicy"]["PolicyDocument"]
     (allowed,) = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
     assert allowed["Action"] == "sqs:SendMessage"
-    assert sorted(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == sorted(rules)
+    assert set(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == {f"{name}.Arn" for name in rules}
 
 
 # ---- Permissions.
