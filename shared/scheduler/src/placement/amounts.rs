@@ -62,11 +62,13 @@ impl Amounts {
         }
     }
 
+    #[inline]
     pub(super) fn each(self) -> [u32; 4] {
         [self.cpu, self.memory, self.gpu, self.eni]
     }
 
     /// Whether `demand` fits in these free amounts; what [`crate::resources::fits`] says of all but ports.
+    #[inline]
     pub(super) fn cover(self, demand: Self) -> bool {
         (self.cpu >= demand.cpu)
             & (self.memory >= demand.memory)
@@ -75,6 +77,7 @@ impl Amounts {
     }
 
     /// What of this demand is missing in `room`.
+    #[inline]
     pub(super) fn missing(self, room: Self) -> Self {
         Self {
             cpu: self.cpu.saturating_sub(room.cpu),
@@ -85,6 +88,7 @@ impl Amounts {
     }
 
     /// What is left of these free amounts after taking `demand`.
+    #[inline]
     pub(super) fn left_after(self, demand: Self) -> Self {
         let eni = if self.eni == ENI_UNKNOWN {
             ENI_UNKNOWN
@@ -98,6 +102,7 @@ impl Amounts {
     }
 
     /// The larger of each.
+    #[inline]
     pub(super) fn max(self, other: Self) -> Self {
         Self {
             cpu: self.cpu.max(other.cpu),
@@ -112,11 +117,26 @@ impl Amounts {
         all.iter().fold(Self::default(), |max, amounts| max.max(*amounts))
     }
 
-    /// Whether `max` may be too large once these amounts are gone. What is not known or nothing is the same
-    /// almost everywhere, and looking for the next largest would find it again.
-    pub(super) fn touches(self, max: Self) -> bool {
-        let gpu = (self.gpu == max.gpu) & (self.gpu > 0);
-        let eni = (self.eni == max.eni) & (self.eni > 0) & (self.eni < ENI_UNKNOWN);
-        (self.cpu == max.cpu) | (self.memory == max.memory) | gpu | eni
+    /// The largest of each in `rest`, from which `removed` was taken away; `max` was the largest with it.
+    /// What is not known or nothing is the same almost everywhere: it is not looked for again.
+    pub(super) fn max_without(removed: Self, max: Self, rest: &[Self]) -> Self {
+        let touched = |removed: u32, max: u32| {
+            if removed == max && max < ENI_UNKNOWN {
+                max
+            } else {
+                0
+            }
+        };
+        let touched = Self {
+            cpu: touched(removed.cpu, max.cpu),
+            memory: touched(removed.memory, max.memory),
+            gpu: touched(removed.gpu, max.gpu),
+            eni: touched(removed.eni, max.eni),
+        };
+        // Often there is another one as large, or it was not among the largest.
+        if touched == Self::default() || rest.iter().any(|amounts| amounts.cover(touched)) {
+            return max;
+        }
+        Self::max_of(rest)
     }
 }

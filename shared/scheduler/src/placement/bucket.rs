@@ -4,7 +4,7 @@ use super::amounts::Amounts;
 
 /// How many instances a new block has; a block is split when it has twice as many. Few in tests, so that
 /// small clusters have many blocks.
-const BLOCK_LEN: usize = if cfg!(test) { 3 } else { 48 };
+const BLOCK_LEN: usize = if cfg!(test) { 3 } else { 32 };
 
 /// The place of an instance in the order: what its chain sorts by, then the ordinal, 32 bits each.
 pub(super) type Key = u128;
@@ -102,8 +102,9 @@ impl Bucket {
         if block.keys.is_empty() {
             self.blocks.remove(position);
             self.summaries.remove(position);
-        } else if key == summary.last || removed.touches(summary.max) {
-            *summary = block.summary();
+        } else {
+            summary.max = Amounts::max_without(removed, summary.max, &block.amounts);
+            summary.last = block.keys.last().copied().unwrap_or(key);
         }
     }
 

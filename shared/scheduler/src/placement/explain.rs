@@ -53,28 +53,28 @@ const DIMENSIONS: [Dimension; 5] = [
 
 impl Misses {
     fn of_amounts(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> Self {
-        let mut misses = Self::default();
         let needed = Amounts::of_demand(demand);
-        let mut short = [0_u32; 4];
+        // Most tasks need cpu and memory only, and many lanes wait on a full cluster.
+        if needed.gpu == 0 && needed.eni == 0 {
+            Self::measured(Yardstick::<2>::new(needed), occupancy, rules)
+        } else {
+            Self::measured(Yardstick::<4>::new(needed), occupancy, rules)
+        }
+    }
+
+    fn measured<const N: usize>(
+        mut yardstick: Yardstick<N>,
+        occupancy: &Occupancy<'_>,
+        rules: &RuleSet,
+    ) -> Self {
+        let mut misses = Self::default();
+        let amounts = occupancy.all_amounts();
         for ordinal in rules.members().iter().map(|ordinal| *ordinal as usize) {
-            let free = occupancy.amounts(ordinal).each();
-            for ((short, needed), free) in short.iter_mut().zip(needed.each()).zip(free) {
-                *short = short.wrapping_add(u32::from(needed > free));
-            }
+            let room = amounts.get(ordinal).copied().unwrap_or_default();
+            misses.keep_nearest(yardstick.measure(room), ordinal);
         }
-        for (count, short) in misses.counts.iter_mut().zip(short) {
+        for (count, short) in misses.counts.iter_mut().zip(yardstick.short) {
             *count = short as usize;
-        }
-        let yardstick = Yardstick::new(needed);
-        for (max, ordinals) in occupancy.by_chunk(rules.members()) {
-            // No instance of the chunk is nearer than one with all its largest amounts would be.
-            let at_least = yardstick.measure(max);
-            if misses.nearest.is_some_and(|(smallest, _)| at_least >= smallest) {
-                continue;
-            }
-            for ordinal in ordinals.iter().map(|ordinal| *ordinal as usize) {
-                misses.keep_nearest(yardstick.measure(occupancy.amounts(ordinal)), ordinal);
-            }
         }
         misses
     }

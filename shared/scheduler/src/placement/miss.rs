@@ -6,11 +6,13 @@ use crate::resources::{ShortDimension, Shortfall};
 /// How far a demand misses an instance's room; the smallest miss is the nearest. First the fewest short
 /// dimensions count, then the smallest share that is missing, added up over the short dimensions. Between
 /// equal misses the caller takes the smaller id.
+///
+/// One number, so that thousands are compared quickly: the dimensions above the share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Miss {
-    dimensions: u32,
-    share: u64,
-}
+pub(super) struct Miss(u64);
+
+/// A dimension's share is at most [`WHOLE`], and there are five of them.
+const SHARE_BITS: u32 = 40;
 
 /// What all that is needed counts for; a missing share is given in this unit.
 const WHOLE: u64 = 1 << 32;
@@ -20,12 +22,14 @@ fn weight(needed: u64) -> u64 {
 }
 
 impl Miss {
+    fn and(self, missing: u64, weight: u64) -> Self {
+        let share = missing.saturating_mul(weight).min(WHOLE);
+        Self(self.0.saturating_add(1 << SHARE_BITS).saturating_add(share))
+    }
+
     /// The miss of one instance.
     pub(super) fn of(shortfall: &Shortfall) -> Self {
-        let mut miss = Self {
-            dimensions: 0,
-            share: 0,
-        };
+        let mut miss = Self(0);
         for dimension in shortfall.dimensions() {
             let (needed, missing) = match dimension {
                 ShortDimension::Cpu { needed, remaining } => amount(needed.get(), remaining.get()),
@@ -38,8 +42,7 @@ impl Miss {
                     (*needed as u64, needed.saturating_sub(*remaining) as u64)
                 }
             };
-            miss.dimensions = miss.dimensions.saturating_add(1);
-            miss.share = miss.share.saturating_add(missing.saturating_mul(weight(needed)));
+            miss = miss.and(missing, weight(needed));
         }
         miss
     }
@@ -49,32 +52,50 @@ fn amount(needed: u32, remaining: u32) -> (u64, u64) {
     (u64::from(needed), u64::from(needed.saturating_sub(remaining)))
 }
 
-/// Measures the misses of one demand without ports on many instances.
+/// Measures the misses of one demand without ports on many instances, and counts what is short: of the first
+/// `N` of cpu, memory, gpu and eni, when the demand has no others.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Yardstick {
-    demand: Amounts,
-    weights: [u64; 4],
+pub(super) struct Yardstick<const N: usize> {
+    needed: [u32; N],
+    weights: [u64; N],
+    /// How many instances were short of each.
+    pub(super) short: [u32; N],
 }
 
-impl Yardstick {
+impl<const N: usize> Yardstick<N> {
     pub(super) fn new(demand: Amounts) -> Self {
+        let mut needed = [0; N];
+        for (needed, amount) in needed.iter_mut().zip(demand.each()) {
+            *needed = amount;
+        }
         Self {
-            demand,
-            weights: demand.each().map(|needed| weight(u64::from(needed))),
+            needed,
+            weights: needed.map(|needed| weight(u64::from(needed))),
+            short: [0; N],
         }
     }
 
-    /// The miss on an instance with this room, or at least on any instance with no more than that.
-    pub(super) fn measure(&self, room: Amounts) -> Miss {
-        let missing = self.demand.missing(room).each();
-        let dimensions = missing.iter().map(|amount| u32::from(*amount > 0));
-        let shares = missing.iter().zip(self.weights);
-        // A share is at most WHOLE, so neither the products nor the sums can pass the largest number.
-        let shares = shares.map(|(amount, weight)| u64::from(*amount).wrapping_mul(weight));
-        Miss {
-            dimensions: dimensions.fold(0, u32::wrapping_add),
-            share: shares.fold(0, u64::wrapping_add),
+    /// The miss on an instance with this room.
+    #[inline]
+    pub(super) fn measure(&mut self, room: Amounts) -> Miss {
+        let mut miss = 0_u64;
+        let each = self
+            .needed
+            .iter()
+            .zip(&self.weights)
+            .zip(room.each())
+            .zip(&mut self.short);
+        for (((needed, weight), free), short) in each {
+            let missing = needed.saturating_sub(free);
+            let is_short = u32::from(missing > 0);
+            *short = short.wrapping_add(is_short);
+            // A share is at most WHOLE, so neither the products nor the sums can pass the largest number.
+            let share = u64::from(missing).wrapping_mul(*weight);
+            miss = miss
+                .wrapping_add(u64::from(is_short) << SHARE_BITS)
+                .wrapping_add(share);
         }
+        Miss(miss)
     }
 }
 
@@ -131,7 +152,7 @@ mod tests {
                 eni,
                 ..room(cpu, memory)
             };
-            let quick = Yardstick::new(Amounts::of_demand(&demand)).measure(Amounts::of_room(&room));
+            let quick = Yardstick::<4>::new(Amounts::of_demand(&demand)).measure(Amounts::of_room(&room));
             assert_eq!(quick, miss(&demand, &room));
         }
     }

@@ -84,6 +84,7 @@ impl<'a> Occupancy<'a> {
     }
 
     /// What is free on an instance; nothing when there is no such instance.
+    #[inline]
     pub(super) fn amounts(&self, ordinal: usize) -> Amounts {
         self.amounts.get(ordinal).copied().unwrap_or_default()
     }
@@ -141,12 +142,10 @@ impl<'a> Occupancy<'a> {
         };
         let before = std::mem::replace(amounts, amounts.left_after(demand));
         let chunk = ordinal / CHUNK_LEN;
-        if let Some(max) = self.chunks.get_mut(chunk)
-            && before.touches(*max)
-        {
+        if let Some(max) = self.chunks.get_mut(chunk) {
             let first = chunk.saturating_mul(CHUNK_LEN);
             let rest = self.amounts.get(first..).unwrap_or(&[]);
-            *max = Amounts::max_of(rest.get(..CHUNK_LEN).unwrap_or(rest));
+            *max = Amounts::max_without(before, *max, rest.get(..CHUNK_LEN).unwrap_or(rest));
         }
     }
 

@@ -1,8 +1,6 @@
 //! Choosing by looking at every instance that passes the rules: for the first decisions, and where no index
 //! helps.
 
-use std::cmp::Ordering;
-
 use super::chain::Step;
 use super::shuffle::Shuffle;
 use super::view::{Score, View, compare};
@@ -15,29 +13,46 @@ pub(super) fn best(view: &View<'_, '_>) -> Option<usize> {
     let steps = view.chain.steps();
     let scores: Vec<Score<'_>> = steps.iter().map(|step| view.score(*step)).collect();
     let Some((first, rest)) = scores.split_first() else {
-        return with_amounts(view).find(|ordinal| view.has_ports(*ordinal));
+        return best_by(view, &[], |_| 0);
     };
-    let mut best: Option<(u64, usize)> = None;
-    for ordinal in with_amounts(view) {
-        let score = first.of(ordinal);
-        let order = best.map_or(Ordering::Less, |(smallest, _)| score.cmp(&smallest));
-        let better = match (order, best) {
-            (Ordering::Equal, Some((_, other))) => compare(rest, ordinal, other).is_lt(),
-            (order, _) => order.is_lt(),
-        };
-        if better && view.has_ports(ordinal) {
-            best = Some((score, ordinal));
-        }
+    // One loop for each kind of strategy, so that the kind is not asked for each instance.
+    match first {
+        Score::Memory(amounts) => best_by(view, rest, |ordinal| {
+            amounts.get(ordinal).map_or(u64::MAX, |it| u64::from(it.memory))
+        }),
+        Score::Cpu(amounts) => best_by(view, rest, |ordinal| {
+            amounts.get(ordinal).map_or(u64::MAX, |it| u64::from(it.cpu))
+        }),
+        Score::Random(_) | Score::Count { .. } => best_by(view, rest, |ordinal| first.of(ordinal)),
     }
-    best.map(|(_, ordinal)| ordinal)
 }
 
-/// The instances that pass the rules and have room, ports aside, in rising order.
-fn with_amounts<'v>(view: &'v View<'_, '_>) -> impl Iterator<Item = usize> + 'v {
-    let chunks = view.occupancy.by_chunk(view.rules.members());
-    let chunks = chunks.filter(|(max, _)| max.cover(view.demand));
-    let ordinals = chunks.flat_map(|(_, ordinals)| ordinals.iter().map(|ordinal| *ordinal as usize));
-    ordinals.filter(|ordinal| view.occupancy.amounts(*ordinal).cover(view.demand))
+/// The instance with room and the smallest score; `rest` decides between equals, then the ordinal.
+#[inline]
+fn best_by(view: &View<'_, '_>, rest: &[Score<'_>], score: impl Fn(usize) -> u64) -> Option<usize> {
+    let amounts = view.occupancy.all_amounts();
+    let mut best: Option<usize> = None;
+    let mut smallest = u64::MAX;
+    for (max, ordinals) in view.occupancy.by_chunk(view.rules.members()) {
+        if !max.cover(view.demand) {
+            continue;
+        }
+        for ordinal in ordinals.iter().map(|ordinal| *ordinal as usize) {
+            let has_amounts = amounts.get(ordinal).is_some_and(|free| free.cover(view.demand));
+            let score = score(ordinal);
+            if !has_amounts || score > smallest {
+                continue;
+            }
+            let better = match best {
+                Some(other) if score == smallest => compare(rest, ordinal, other).is_lt(),
+                _ => true,
+            };
+            if better && view.has_ports(ordinal) {
+                (best, smallest) = (Some(ordinal), score);
+            }
+        }
+    }
+    best
 }
 
 /// The first instances of the task's shuffle; ranks that belong to nobody give ordinals of nobody.
