@@ -17,6 +17,12 @@ use crate::submit::{Submitted, submit};
 use crate::wire::refusal::Refusal;
 use crate::wire::submission::{Message, decode_message};
 
+/// When the lease of a cycle that failed is surely over, in seconds: [`TURN_LEASE_MS`] and room for the
+/// difference between two clocks.
+///
+/// [`TURN_LEASE_MS`]: crate::cycle::TURN_LEASE_MS
+const AFTER_LEASE_SECONDS: u16 = 65;
+
 /// One SQS message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboundMessage {
@@ -107,15 +113,19 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
             Ok(end) => report.cycles.push((cluster, end)),
             Err(error) => {
                 // The submissions are stored, so they are done. A wake message comes again by itself; where
-                // there was none, one is sent, and if that fails too the reconciler wakes the cluster.
+                // there was none, one is sent for now, and one for when the lease is over: the turn may be
+                // taken although its answer was lost, and a wake message that finds it taken is used up. If
+                // that fails too, the reconciler wakes the cluster.
                 report
                     .failed
                     .extend(wakes.iter().map(|wake| (wake.clone(), error.clone())));
                 report.failed_cycles.push((cluster.clone(), error));
-                if wakes.is_empty()
-                    && let Err(error) = ports.messenger.wake(&cluster, 0).await
-                {
-                    report.failed_cycles.push((cluster, error));
+                for delay_seconds in [0, AFTER_LEASE_SECONDS] {
+                    if wakes.is_empty()
+                        && let Err(error) = ports.messenger.wake(&cluster, delay_seconds).await
+                    {
+                        report.failed_cycles.push((cluster.clone(), error));
+                    }
                 }
             }
         }

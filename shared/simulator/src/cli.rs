@@ -5,6 +5,7 @@ mod input;
 mod instances;
 mod place;
 mod simulate;
+mod soak;
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
     Ecs(ecs::Arguments),
     /// Plays a workload in virtual time, with Berth and with naive SQS polling, and compares them.
     Simulate(simulate::Arguments),
+    /// Runs the flows with everything going wrong, seed by seed, and checks the promises after every step.
+    Soak(soak::Arguments),
     /// Lists the container instances in a file that match an expression.
     Instances(instances::Arguments),
     /// Tells where the copies of a task would go in a cluster that is in a file, or why nowhere.
@@ -43,6 +46,7 @@ pub fn run() -> ExitCode {
         None => simulate::run_story(),
         Some(Command::Ecs(arguments)) => ecs::run(arguments),
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),
+        Some(Command::Soak(arguments)) => soak::run(&arguments),
         Some(Command::Instances(arguments)) => instances::run(&arguments),
         Some(Command::Place(arguments)) => place::run(&arguments),
     }

@@ -8,3 +8,4 @@ pub mod offline;
 pub mod ports;
 pub mod scenario;
 pub mod seconds;
+pub mod soak;

@@ -288,3 +288,16 @@ fn a_cycle_without_time_hands_over_with_a_wake() {
     world.cycle();
     assert_eq!(world.launched().len(), 3);
 }
+
+/// Found by the soak: the turn was taken although the answer was lost, and the only wake message came at once,
+/// found the turn taken, and was used up. Nobody looked at the cluster before reconciler did.
+#[test]
+fn after_a_failed_cycle_somebody_looks_again_when_its_lease_is_over() {
+    let world = World::with_instances(&["a"]);
+    world.queues.wakes.borrow_mut().clear();
+    world.answer(LaunchOutcome::Throttled);
+    world.queues.wake_failures.set(1);
+    let batch = world.send(&[submission("t", 0, "small")]);
+    assert_eq!((batch.accepted, batch.failed_cycles.len()), (1, 1));
+    assert_eq!(*world.queues.wakes.borrow(), [0, 65]);
+}

@@ -47,6 +47,8 @@ pub(crate) struct ScriptedEcs {
 pub(crate) struct Queues {
     pub(crate) wakes: RefCell<Vec<u16>>,
     pub(crate) refusals: RefCell<Vec<serde_json::Value>>,
+    /// So many wake messages cannot be sent.
+    pub(crate) wake_failures: Cell<u32>,
 }
 
 #[derive(Default)]
@@ -282,6 +284,10 @@ impl Inspector for ScriptedEcs {
 
 impl Messenger for Queues {
     async fn wake(&self, _cluster: &ClusterName, delay_seconds: u16) -> Result<(), PortError> {
+        if let Some(left) = self.wake_failures.get().checked_sub(1) {
+            self.wake_failures.set(left);
+            return Err(PortError::Failed { operation: "send a wake message", message: "no connection".to_owned() });
+        }
         self.wakes.borrow_mut().push(delay_seconds);
         Ok(())
     }

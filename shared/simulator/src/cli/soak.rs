@@ -1,0 +1,116 @@
+//! `berth soak`: many runs with everything going wrong, and the promises checked after every step.
+
+use std::io::{IsTerminal, stderr};
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::print;
+use crate::soak::{SoakOptions, SoakReport, Violation, shrink, soak};
+
+/// Runs unless asked otherwise; with `--seed` alone it is one.
+const SEEDS: u64 = 10_000;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// How many seeds to run, each a run of its own [default: 10000, or 1 with --seed]
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// The first seed
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Prints one JSON object and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the seeds. A broken promise is shown with its last steps, and the exit code is 1.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let count = arguments
+        .seeds
+        .unwrap_or(if arguments.seed.is_some() { 1 } else { SEEDS });
+    let first = arguments.seed.unwrap_or(1);
+    let bar = progress_bar(count);
+    let options = SoakOptions::default();
+    let report = soak(first..first.saturating_add(count), &options, &|| {
+        if let Some(bar) = &bar {
+            bar.inc(1);
+        }
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let text = if arguments.json {
+        format!("{}\n", to_json(&report))
+    } else {
+        shown(&report, &options)
+    };
+    match (print(&text), report.violations.is_empty()) {
+        (printed, true) => printed,
+        (_, false) => ExitCode::FAILURE,
+    }
+}
+
+fn progress_bar(seeds: u64) -> Option<ProgressBar> {
+    if seeds < 2 || !stderr().is_terminal() {
+        return None;
+    }
+    let bar = ProgressBar::new(seeds);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left") {
+        bar.set_style(style);
+    }
+    Some(bar)
+}
+
+fn to_json(report: &SoakReport) -> Value {
+    let faults: serde_json::Map<String, Value> = report
+        .faults
+        .iter()
+        .map(|(kind, count)| (kind.name().to_owned(), (*count).into()))
+        .collect();
+    let violations = report.violations.iter();
+    let violations: Vec<Value> = violations
+        .map(|(seed, it)| json!({"seed": seed, "invariant": it.invariant.name()}))
+        .collect();
+    json!({"seeds": report.seeds, "steps": report.steps, "faults": faults, "violations": violations})
+}
+
+fn shown(report: &SoakReport, options: &SoakOptions) -> String {
+    let mut text = format!(
+        "{} seeds, {} steps, {} calls, {} broken promises\n\n",
+        report.seeds,
+        report.steps,
+        report.calls,
+        report.violations.len()
+    );
+    for (kind, count) in &report.faults {
+        text.push_str(&format!("{count:>12}  {}\n", kind.name()));
+    }
+    for (seed, violation) in &report.violations {
+        text.push_str(&format!("\nseed {seed}: {}\n", told(violation)));
+        text.push_str(&format!("again: cargo run --release -- soak --seed {seed}\n"));
+    }
+    if let Some((seed, _)) = report.violations.first()
+        && let Some(shrunk) = shrink(*seed, options)
+    {
+        let kinds: Vec<&str> = shrunk.kinds.iter().map(|kind| kind.name()).collect();
+        text.push_str(&format!(
+            "\nthe last steps of seed {seed}, made smaller: {} messages; faults: {}\n",
+            shrunk.run.messages,
+            kinds.join(", ")
+        ));
+        for step in &shrunk.run.trace {
+            text.push_str(step);
+            text.push('\n');
+        }
+        text.extend(shrunk.run.violation.iter().map(told));
+        text.push('\n');
+    }
+    text
+}
+
+fn told(violation: &Violation) -> String {
+    format!("{}: {}", violation.invariant.name(), violation.detail)
+}
