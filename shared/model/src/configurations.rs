@@ -176,6 +176,18 @@ pub const QUICK: &[World] = &[
         ..FORGOTTEN
     },
     World {
+        name: "2 instances, one dies, delayed call 1, reconciler, 1 task",
+        instances: &[1, 1],
+        faults: Faults {
+            dead_instances: 1,
+            delayed_calls: 1,
+            ..NO_FAULTS
+        },
+        reconciler: Reconciling::WhenCalm,
+        rest: AtRest::Anything,
+        ..ALONE
+    },
+    World {
         name: "all timestamps equal",
         timestamps: Timestamps::AllEqual,
         ..ROOMY
@@ -225,6 +237,49 @@ pub const LONG: &[World] = &[
         name: "2 admitters, paused holder",
         faults: EXPIRY,
         ..TWO_ADMITTERS
+    },
+    World {
+        name: "2 admitters, paused holder, crash 1, 1 task",
+        admitters: 2,
+        faults: Faults { crashes: 1, ..EXPIRY },
+        ..ALONE
+    },
+    World {
+        name: "2 admitters, holder paused twice, 1 task",
+        admitters: 2,
+        faults: Faults {
+            expiries: 2,
+            ..NO_FAULTS
+        },
+        ..ALONE
+    },
+    World {
+        name: "2 admitters, paused holder, token forgotten, reconciler, 1 task",
+        faults: Faults {
+            long_pauses: 1,
+            ..EXPIRY
+        },
+        ..PAUSED
+    },
+    World {
+        name: "2 admitters, paused holder, crash 1, event loss 1, reconciler, 1 task",
+        faults: Faults {
+            crashes: 1,
+            losses: 1,
+            ..EXPIRY
+        },
+        ..PAUSED
+    },
+    World {
+        name: "2 instances, one dies, foreign task 1, crash 1, reconciler, 1 task",
+        instances: &[1, 1],
+        admitters: 1,
+        faults: Faults {
+            dead_instances: 1,
+            crashes: 1,
+            ..FOREIGN
+        },
+        ..PAUSED
     },
     World {
         name: "2 admitters, paused holder, foreign task 1, reconciler, 1 task",
@@ -296,6 +351,10 @@ const TWO_WITH_PAUSE: World = World {
     submitted: 0,
     ..TWO_ADMITTERS
 };
+const ROOMY_RECONCILED: World = World {
+    reconciler: Reconciling::AnyTime,
+    ..ROOMY
+};
 const PAUSED_FOREIGN: World = World {
     demands: &[1, 1],
     ..PAUSED
@@ -347,6 +406,7 @@ pub const MUTATIONS: &[Caught] = &[
     ),
     caught(Mutation::SendLate, PAUSED, Violation::StartedTwice),
     caught(Mutation::ForgetClosed, TWO_WITH_FOREIGN, Violation::IdleAtRest),
+    caught(Mutation::UndatedForGood, ROOMY_RECONCILED, Violation::IdleAtRest),
     // An event is lost, and nobody compares the records with ECS.
     caught(Mutation::NoReconciler, LOSSY, Violation::Stuck),
 ];

@@ -68,7 +68,7 @@ pub(crate) fn observe(
     let stored = &mut state.instances[instance].stored;
     if report.version > newest.version {
         *stored = report;
-    } else if report.dated {
+    } else if report.dated && !model.has(Mutation::UndatedForGood) {
         stored.dated = true;
     }
     let version = stored.version;

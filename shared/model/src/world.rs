@@ -138,6 +138,8 @@ pub enum Mutation {
     SendLate,
     /// A cycle in which ECS refused a task is complete although that instance was left out.
     ForgetClosed,
+    /// An event does not date a report that Describe gave before it under the same version.
+    UndatedForGood,
     /// Nobody compares the records with ECS. Shown where [`World::reconciler`] is [`Reconciling::Never`].
     NoReconciler,
 }

@@ -53,5 +53,6 @@ caught! {
     a_failed_cycles_wake_message_must_not_arrive_before_its_lease_ends: WakeAtOnceAfterFailure,
     run_task_must_not_be_sent_when_its_time_is_over: SendLate,
     an_instance_left_out_must_be_looked_at_again: ForgetClosed,
+    an_event_must_date_what_describe_told_before: UndatedForGood,
     lost_events_must_be_made_good_by_reconciler: NoReconciler,
 }

@@ -1,0 +1,161 @@
+//! The representative of a state: values nobody will read again are cleared, messages that can change
+//! nothing are dropped, and report versions become ranks.
+
+use crate::state::{
+    Admitter, Event, INSTANCES, Instance, PassEnd, Progress, Report, Reservation, Run, State, Step, Task,
+    Wave,
+};
+
+impl State {
+    /// Replaces the state by its representative: values nobody will read again are cleared, and report
+    /// versions become ranks.
+    pub(crate) fn normalise(&mut self) {
+        for admitter in &mut self.admitters {
+            admitter.clear_unread();
+        }
+        for task in &mut self.tasks {
+            task.clear_unread();
+        }
+        for instance in &mut self.instances {
+            instance.drop_stale_events();
+        }
+        for instance in 0..INSTANCES {
+            self.rank_versions(instance);
+        }
+    }
+
+    fn rank_versions(&mut self, instance: usize) {
+        let mut used = 1_u64;
+        self.each_version(instance, |version| used |= 1 << *version);
+        self.each_version(instance, |version| {
+            let below = used & ((1_u64 << *version) - 1);
+            *version = u8::try_from(below.count_ones()).unwrap_or(u8::MAX);
+        });
+        self.instances[instance].events.sort_unstable();
+    }
+
+    fn each_version(&mut self, index: usize, mut visit: impl FnMut(&mut u8)) {
+        let instance = &mut self.instances[index];
+        visit(&mut instance.version);
+        visit(&mut instance.stored.version);
+        for event in &mut instance.events {
+            visit(&mut event.version);
+        }
+        for task in &mut self.tasks {
+            if usize::from(task.instance) == index {
+                visit(&mut task.reserved_at_version);
+            }
+            if usize::from(task.run_instance) == index {
+                visit(&mut task.created_at_version);
+            }
+        }
+        if let Event::Instance(at, report) = &mut self.tracker.event
+            && usize::from(*at) == index
+        {
+            visit(&mut report.version);
+        }
+        visit(&mut self.reconciler.described[index].version);
+    }
+}
+
+impl Admitter {
+    pub(crate) fn clear_unread(&mut self) {
+        match self.step {
+            Step::Idle => *self = Self::default(),
+            Step::Enqueue
+            | Step::CountSubmission
+            | Step::TakeTurn
+            | Step::CountLoss
+            | Step::GiveUp
+            | Step::WakeLater => {
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    task: self.task,
+                    ..Self::default()
+                };
+            }
+            Step::HandBack | Step::FallAsleep => {
+                let (end, moved, fence_holds) = (self.end, self.moved, self.fence_holds);
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    end,
+                    moved,
+                    fence_holds,
+                    ..Self::default()
+                };
+            }
+            Step::BeginPass => {
+                let (closed, fence_holds) = (self.closed, self.fence_holds);
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    closed,
+                    fence_holds,
+                    ..Self::default()
+                };
+            }
+            _ => {}
+        }
+        let launching = matches!(self.step, Step::Launch | Step::Settle);
+        let will_not_plan = launching && !self.resolving || self.end != PassEnd::Open;
+        if will_not_plan && self.step != Step::Reserve {
+            self.room = [0; INSTANCES];
+            self.under_way = 0;
+            self.waiting = 0;
+            self.fresh_instances = 0;
+            self.visible = 0;
+        }
+        for (index, wave) in self.wave.iter().enumerate() {
+            if *wave == Wave::No {
+                self.fresh_tasks &= !(1 << index);
+            }
+        }
+        for (wave, reserved) in self.wave.iter().zip(&mut self.reserved) {
+            if *wave == Wave::No {
+                *reserved = (0, 0);
+            }
+        }
+    }
+}
+
+impl Instance {
+    /// An event older than the stored report changes nothing and is not announced: it is as good as
+    /// delivered.
+    fn drop_stale_events(&mut self) {
+        let (stored, gone) = (self.stored.version, self.stored.inactive);
+        for event in &mut self.events {
+            if event.version < stored || gone {
+                *event = Report::default();
+            }
+        }
+    }
+}
+
+impl Task {
+    fn clear_unread(&mut self) {
+        // A RUNNING event that no longer changes anything is not announced: it is as good as delivered.
+        let known = matches!(self.progress, Progress::Started | Progress::Ended);
+        if known && self.reservation != Reservation::Pending {
+            self.running_event = false;
+        }
+        if self.progress != Progress::Reserved {
+            self.refused = false;
+            self.old = false;
+        }
+        if self.reservation == Reservation::None {
+            self.reserved_at_version = 0;
+            self.created_at_version = 0;
+            if self.progress != Progress::Reserved {
+                self.instance = 0;
+            }
+        }
+        if self.reservation == Reservation::Counted {
+            self.reserved_at_version = 0;
+        }
+        if self.run != Run::Live && self.reservation == Reservation::None {
+            self.run_instance = 0;
+        }
+    }
+}
