@@ -148,7 +148,11 @@ impl SchedulerRun {
             });
             kind.tasks = kind.tasks.saturating_add(1);
         }
-        Self { scheduler, measures, never_started: by_shape.into_values().collect() }
+        Self {
+            scheduler,
+            measures,
+            never_started: by_shape.into_values().collect(),
+        }
     }
 }
 
@@ -161,7 +165,10 @@ pub struct ScenarioError {
 
 impl ScenarioError {
     fn unexpected(what: &str, error: impl fmt::Display) -> Self {
-        Self { what: what.to_owned(), message: error.to_string() }
+        Self {
+            what: what.to_owned(),
+            message: error.to_string(),
+        }
     }
 }
 
@@ -190,7 +197,10 @@ pub struct PlayOptions {
 pub fn story() -> Result<Scenario, InputError> {
     Ok(Scenario {
         workload: Workload::parse("story.csv", include_bytes!("../workloads/story.csv"))?,
-        fleet: Fleet::parse("story.instances.csv", include_bytes!("../workloads/story.instances.csv"))?,
+        fleet: Fleet::parse(
+            "story.instances.csv",
+            include_bytes!("../workloads/story.instances.csv"),
+        )?,
     })
 }
 

@@ -130,12 +130,24 @@ impl<'a> Deployment<'a> {
 
     /// When something happens next; `None` when nothing does but the reconciler's run.
     fn next_moment(&self) -> Option<u64> {
-        let submission = self.scenario.workload.entries.get(self.next_entry.0).map(|entry| entry.submit_ms);
+        let submission = self
+            .scenario
+            .workload
+            .entries
+            .get(self.next_entry.0)
+            .map(|entry| entry.submit_ms);
         let event = self.events.front().map(|(at_ms, _)| *at_ms);
         let wake = self.wakes.keys().next().copied();
-        let next = [submission, event, wake, self.world.next_due_ms()].into_iter().flatten().min()?;
+        let next = [submission, event, wake, self.world.next_due_ms()]
+            .into_iter()
+            .flatten()
+            .min()?;
         let reconciles = self.world.referee.waiting() > 0;
-        Some(if reconciles { next.min(self.reconcile_at_ms) } else { next })
+        Some(if reconciles {
+            next.min(self.reconcile_at_ms)
+        } else {
+            next
+        })
     }
 
     /// Everything that happens at a moment, in this order.
@@ -158,7 +170,12 @@ impl<'a> Deployment<'a> {
     }
 
     fn ports(&self) -> Ports<'_, MemoryLedger, EcsPorts, MemoryQueues, VirtualClock> {
-        Ports { ledger: &self.ledger, ecs: &self.world.ecs, messenger: &self.queues, clock: &self.clock }
+        Ports {
+            ledger: &self.ledger,
+            ecs: &self.world.ecs,
+            messenger: &self.queues,
+            clock: &self.clock,
+        }
     }
 
     /// What the last step led to goes on its way: events of ECS to the tracker, wake messages to the admitter.
@@ -171,15 +188,25 @@ impl<'a> Deployment<'a> {
             self.note_start(task, on);
         }
         let at_ms = self.now_ms.saturating_add(EVENT_LATENCY_MS);
-        self.events.extend(observed.events.into_iter().map(|event| (at_ms, event)));
+        self.events
+            .extend(observed.events.into_iter().map(|event| (at_ms, event)));
         for wake in self.queues.take_wakes() {
-            let delay_ms = u64::from(wake.delay_seconds).saturating_mul(1_000).saturating_add(WAKE_LATENCY_MS);
-            *self.wakes.entry(self.now_ms.saturating_add(delay_ms)).or_default() += 1;
+            let delay_ms = u64::from(wake.delay_seconds)
+                .saturating_mul(1_000)
+                .saturating_add(WAKE_LATENCY_MS);
+            *self
+                .wakes
+                .entry(self.now_ms.saturating_add(delay_ms))
+                .or_default() += 1;
         }
     }
 
     fn note_happening(&mut self) {
-        self.since_reconcile = Happenings { in_last_minute: true, any: true, ..self.since_reconcile };
+        self.since_reconcile = Happenings {
+            in_last_minute: true,
+            any: true,
+            ..self.since_reconcile
+        };
     }
 
     fn note_start(&mut self, task: TaskIndex, on: InstanceIndex) {
@@ -194,7 +221,9 @@ impl<'a> Deployment<'a> {
             && *at_ms <= self.now_ms
         {
             self.note_happening();
-            let Some((_, event)) = self.events.pop_front() else { break };
+            let Some((_, event)) = self.events.pop_front() else {
+                break;
+            };
             let tracked = match &event {
                 EcsEvent::Instance { cluster, report } => {
                     alone(track_instance(&self.ledger, &self.queues, cluster, report))
@@ -218,8 +247,10 @@ impl<'a> Deployment<'a> {
             self.send(entry, &mut submissions)?;
         }
         let wakes = self.take_wakes();
-        let batches: Vec<&[InboundMessage]> =
-            submissions.chunks(BATCH_MAX).chain(wakes.chunks(BATCH_MAX)).collect();
+        let batches: Vec<&[InboundMessage]> = submissions
+            .chunks(BATCH_MAX)
+            .chain(wakes.chunks(BATCH_MAX))
+            .collect();
         self.invoke_admitter(&batches)
     }
 
@@ -228,7 +259,10 @@ impl<'a> Deployment<'a> {
         self.note_happening();
         let (position, first) = self.next_entry;
         let count = entry.count as usize;
-        self.next_entry = (position.saturating_add(1), TaskIndex(first.0.saturating_add(count)));
+        self.next_entry = (
+            position.saturating_add(1),
+            TaskIndex(first.0.saturating_add(count)),
+        );
         self.timeline.submitted(self.now_ms, entry.priority, entry.count);
         let mut sent = 0;
         while sent < entry.count {
@@ -238,11 +272,17 @@ impl<'a> Deployment<'a> {
             if entry.count > COUNT_MAX {
                 id.push_str(&format!("-{:07}", sent.saturating_add(1)));
             }
-            let submission = SubmissionId::parse(&id).map_err(|error| ScenarioError::unexpected("an id", error))?;
-            self.world.expect_submission(submission, TaskIndex(first.0.saturating_add(sent as usize)));
+            let submission =
+                SubmissionId::parse(&id).map_err(|error| ScenarioError::unexpected("an id", error))?;
+            self.world
+                .expect_submission(submission, TaskIndex(first.0.saturating_add(sent as usize)));
             let body = self.body(entry, &id, copies);
             let sent_at = after_beginning(entry.submit_ms);
-            messages.push(InboundMessage { message_id: id, body, sent_at });
+            messages.push(InboundMessage {
+                message_id: id,
+                body,
+                sent_at,
+            });
             sent = sent.saturating_add(copies);
         }
         for task in first.0..first.0.saturating_add(count) {
@@ -253,7 +293,9 @@ impl<'a> Deployment<'a> {
 
     /// The message as a user would send it.
     fn body(&self, entry: &Entry, id: &str, count: u32) -> String {
-        let Some(shape) = self.scenario.workload.shapes.get(entry.shape) else { return String::new() };
+        let Some(shape) = self.scenario.workload.shapes.get(entry.shape) else {
+            return String::new();
+        };
         let variable = json!({"name": TASK_SECONDS_VARIABLE, "value": write_millis(entry.duration_ms)});
         let mut body = json!({
             "id": id,
@@ -278,7 +320,11 @@ impl<'a> Deployment<'a> {
             for _ in 0..first.remove() {
                 let body = json!({"wake": {"cluster": self.world.cluster.as_str()}}).to_string();
                 let message_id = format!("wake-{}-{}", self.now_ms, messages.len());
-                messages.push(InboundMessage { message_id, body, sent_at: after_beginning(self.now_ms) });
+                messages.push(InboundMessage {
+                    message_id,
+                    body,
+                    sent_at: after_beginning(self.now_ms),
+                });
             }
         }
         messages
@@ -288,17 +334,36 @@ impl<'a> Deployment<'a> {
         if batches.is_empty() {
             return Ok(());
         }
-        let owners: Vec<String> = (self.invocations..).take(batches.len()).map(|n| format!("admitter-{n}")).collect();
+        let owners: Vec<String> = (self.invocations..)
+            .take(batches.len())
+            .map(|n| format!("admitter-{n}"))
+            .collect();
         self.invocations = self.invocations.saturating_add(batches.len() as u64);
         let deadline = after_beginning(self.now_ms.saturating_add(INVOCATION_MS));
         let invocations = batches.iter().zip(&owners).map(|(batch, owner)| {
-            take_in(self.ports(), Invocation { settings: &self.settings, owner, deadline }, batch)
+            take_in(
+                self.ports(),
+                Invocation {
+                    settings: &self.settings,
+                    owner,
+                    deadline,
+                },
+                batch,
+            )
         });
         let reports = side_by_side(invocations);
         let reports = reports.ok_or_else(|| ScenarioError::unexpected("admitter", "it never ends"))?;
-        for BatchReport { failed, failed_cycles, .. } in reports {
+        for BatchReport {
+            failed,
+            failed_cycles,
+            ..
+        } in reports
+        {
             let failed = failed.into_iter().map(|(_, error)| error);
-            if let Some(error) = failed.chain(failed_cycles.into_iter().map(|(_, error)| error)).next() {
+            if let Some(error) = failed
+                .chain(failed_cycles.into_iter().map(|(_, error)| error))
+                .next()
+            {
                 return Err(ScenarioError::unexpected("admitter", error));
             }
         }
@@ -312,12 +377,20 @@ impl<'a> Deployment<'a> {
     /// The reconciler's minute. It runs when a minute has passed without anything, once, and now and then;
     /// runs that could find nothing are left out, because they would cost more than all the rest.
     fn reconcile_if_useful(&mut self) -> Result<(), ScenarioError> {
-        let Happenings { in_last_minute, any, left_out } = self.since_reconcile;
+        let Happenings {
+            in_last_minute,
+            any,
+            left_out,
+        } = self.since_reconcile;
         if any && (!in_last_minute || left_out >= RECONCILES_LEFT_OUT_MAX) {
             return self.reconcile();
         }
         self.reconcile_at_ms = self.now_ms.saturating_add(RECONCILE_EVERY_MS);
-        self.since_reconcile = Happenings { in_last_minute: false, any, left_out: left_out.saturating_add(1) };
+        self.since_reconcile = Happenings {
+            in_last_minute: false,
+            any,
+            left_out: left_out.saturating_add(1),
+        };
         Ok(())
     }
 
@@ -355,7 +428,9 @@ impl<'a> Deployment<'a> {
         let lanes = finished("the ledger", alone(self.ledger_lanes()))?;
         let reason = |shape: &TaskShape| {
             let lane = lanes.iter().find(|stored| is_lane_of(&stored.lane, shape))?;
-            lane.hold.as_ref().map(|(reason, _)| self.world.with_names(&reason.to_string()))
+            lane.hold
+                .as_ref()
+                .map(|(reason, _)| self.world.with_names(&reason.to_string()))
         };
         let run = SchedulerRun::new(Scheduler::Berth, measures, &self.world.referee, reason);
         Ok((run, self.timeline))

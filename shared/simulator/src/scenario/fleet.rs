@@ -56,8 +56,12 @@ impl Fleet {
     /// Every problem, with line and column.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, InputError> {
         let mut problems = Problems::of(file);
-        let mut fleet = Self { instances: Vec::new() };
-        let Some(text) = csv::text_of(bytes, &mut problems) else { return problems.finish(fleet) };
+        let mut fleet = Self {
+            instances: Vec::new(),
+        };
+        let Some(text) = csv::text_of(bytes, &mut problems) else {
+            return problems.finish(fleet);
+        };
         let rows = csv::rows(text, COLUMNS, &mut problems);
         let rows_found = rows.len();
         let mut lines = BTreeMap::new();
@@ -66,7 +70,10 @@ impl Fleet {
             let instance = read_instance(&id, rest, &mut problems);
             if let Some(first) = lines.insert(id.text.to_string(), id.line) {
                 let id_text = csv::shown(&id.text);
-                problems.in_field(&id, format!("`{id_text}` is in line {first} too: give every instance an id of its own"));
+                problems.in_field(
+                    &id,
+                    format!("`{id_text}` is in line {first} too: give every instance an id of its own"),
+                );
             }
             fleet.instances.extend(instance);
         }
@@ -74,7 +81,9 @@ impl Fleet {
         if rows_found == 0 {
             whole.in_file("no container instance: give at least one line below the header");
         } else if rows_found > INSTANCES_MAX {
-            whole.in_file(format!("{rows_found} container instances: give at most {INSTANCES_MAX}, ECS's own limit"));
+            whole.in_file(format!(
+                "{rows_found} container instances: give at most {INSTANCES_MAX}, ECS's own limit"
+            ));
         }
         problems.finish(()).and_then(|()| whole.finish(fleet))
     }
@@ -83,8 +92,11 @@ impl Fleet {
 impl FleetInstance {
     /// What it registers with at ECS.
     pub fn registration(&self) -> Registration {
-        Registration::new(self.id.clone(), &self.instance_type, &self.zone)
-            .with_resources(self.cpu, self.memory, self.gpu)
+        Registration::new(self.id.clone(), &self.instance_type, &self.zone).with_resources(
+            self.cpu,
+            self.memory,
+            self.gpu,
+        )
     }
 }
 
@@ -136,19 +148,44 @@ mod tests {
     fn an_instance_registers_with_what_its_line_says() {
         let fleet = read("i-1,us-east-1a,g4dn.xlarge,4096,15000,1").unwrap();
         let registration = fleet.instances[0].registration();
-        assert_eq!((registration.cpu.get(), registration.memory.get(), registration.gpu_ids.len()), (4096, 15_000, 1));
-        assert_eq!(registration.attributes.value("ecs.instance-type"), Some("g4dn.xlarge"));
-        assert_eq!(registration.attributes.value("ecs.availability-zone"), Some("us-east-1a"));
+        assert_eq!(
+            (
+                registration.cpu.get(),
+                registration.memory.get(),
+                registration.gpu_ids.len()
+            ),
+            (4096, 15_000, 1)
+        );
+        assert_eq!(
+            registration.attributes.value("ecs.instance-type"),
+            Some("g4dn.xlarge")
+        );
+        assert_eq!(
+            registration.attributes.value("ecs.availability-zone"),
+            Some("us-east-1a")
+        );
     }
 
     #[test]
     fn a_bad_instance_is_named_with_line_and_column() {
         for (rows, expected) in [
             ("i 1,a,t,1,1,0", "line 2, column 1 (`id`): "),
-            ("i-1,,t,1,1,0", "line 2, column 2 (`az`): `` cannot be an attribute's value"),
-            ("i-1,a,t,1,0,0", "line 2, column 5 (`memory_mib`): `0` is out of range"),
-            ("i-1,a,t,1,1,0\n\ni-1,a,t,1,1,0", "line 4, column 1 (`id`): `i-1` is in line 2 too"),
-            ("", "fleet.csv: no container instance: give at least one line below the header"),
+            (
+                "i-1,,t,1,1,0",
+                "line 2, column 2 (`az`): `` cannot be an attribute's value",
+            ),
+            (
+                "i-1,a,t,1,0,0",
+                "line 2, column 5 (`memory_mib`): `0` is out of range",
+            ),
+            (
+                "i-1,a,t,1,1,0\n\ni-1,a,t,1,1,0",
+                "line 4, column 1 (`id`): `i-1` is in line 2 too",
+            ),
+            (
+                "",
+                "fleet.csv: no container instance: give at least one line below the header",
+            ),
         ] {
             let error = read(rows).unwrap_err();
             assert!(error.contains(expected), "{error}");

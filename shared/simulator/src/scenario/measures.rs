@@ -55,7 +55,11 @@ impl WaitSummary {
         Self {
             tasks,
             mean_ms: u64::try_from(mean).unwrap_or(u64::MAX),
-            p95_ms: rank.checked_sub(1).and_then(|at| sorted_ms.get(at)).copied().unwrap_or(0),
+            p95_ms: rank
+                .checked_sub(1)
+                .and_then(|at| sorted_ms.get(at))
+                .copied()
+                .unwrap_or(0),
             max_ms: sorted_ms.last().copied().unwrap_or(0),
         }
     }
@@ -68,7 +72,9 @@ pub(super) fn lower_bound_ms(workload: &Workload, fleet: &Fleet, counts: impl Fn
     let mut capacity = [0_u128; 3];
     for instance in &fleet.instances {
         for (sum, amount) in
-            capacity.iter_mut().zip([instance.cpu.get(), instance.memory.get(), instance.gpu.get()])
+            capacity
+                .iter_mut()
+                .zip([instance.cpu.get(), instance.memory.get(), instance.gpu.get()])
         {
             *sum += u128::from(amount);
         }
@@ -78,11 +84,17 @@ pub(super) fn lower_bound_ms(workload: &Workload, fleet: &Fleet, counts: impl Fn
     // Amounts times milliseconds of all that is submitted at this entry or after it.
     let mut work = [0_u128; 3];
     for entry in workload.entries.iter().rev().filter(|entry| counts(entry.shape)) {
-        let Some(shape) = workload.shapes.get(entry.shape) else { continue };
+        let Some(shape) = workload.shapes.get(entry.shape) else {
+            continue;
+        };
         let at_ms = u128::from(entry.submit_ms.saturating_sub(first_ms));
         let busy_ms = u128::from(entry.duration_ms) * u128::from(entry.count);
         bound_ms = bound_ms.max(at_ms + u128::from(entry.duration_ms));
-        let amounts = [shape.demand.cpu.get(), shape.demand.memory.get(), shape.demand.gpu.get()];
+        let amounts = [
+            shape.demand.cpu.get(),
+            shape.demand.memory.get(),
+            shape.demand.gpu.get(),
+        ];
         for ((work, capacity), amount) in work.iter_mut().zip(capacity).zip(amounts) {
             *work += u128::from(amount) * busy_ms;
             bound_ms = bound_ms.max(at_ms + work.checked_div(capacity).unwrap_or(0));
@@ -101,12 +113,16 @@ mod tests {
         let summary = WaitSummary::of(&hundred);
         assert_eq!((summary.mean_ms, summary.p95_ms, summary.max_ms), (50, 95, 100));
         let summary = WaitSummary::of(&[7]);
-        assert_eq!((summary.tasks, summary.mean_ms, summary.p95_ms, summary.max_ms), (1, 7, 7, 7));
+        assert_eq!(
+            (summary.tasks, summary.mean_ms, summary.p95_ms, summary.max_ms),
+            (1, 7, 7, 7)
+        );
         assert_eq!(WaitSummary::of(&[]).max_ms, 0);
     }
 
     fn bound(tasks: &str) -> u64 {
-        let tasks = format!("submit_s,duration_s,cpu_units,memory_mib,gpu,priority,user,count,constraint\n{tasks}");
+        let tasks =
+            format!("submit_s,duration_s,cpu_units,memory_mib,gpu,priority,user,count,constraint\n{tasks}");
         let workload = Workload::parse("t", tasks.as_bytes()).unwrap();
         let fleet = "id,az,instance_type,cpu_units,memory_mib,gpu\ni-1,a,t,1000,100,0\ni-2,a,t,1000,100,1";
         let fleet = Fleet::parse("f", fleet.as_bytes()).unwrap();

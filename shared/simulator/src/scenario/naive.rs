@@ -11,8 +11,8 @@ use berth_scheduler::shape::Constraint;
 
 use super::random::Random;
 use super::referee::{TaskIndex, depends_on_tasks};
-use super::world::World;
 use super::workload::family_of;
+use super::world::World;
 use super::{Progress, Scenario, ScenarioError, Scheduler, SchedulerRun, after_beginning};
 use crate::ecs::launch::{FailureDetail, RunTaskRequest};
 
@@ -68,7 +68,10 @@ pub(super) fn run(
         world,
     };
     while let Some(now_ms) = worker.next_moment() {
-        worker.world.ecs.with_ecs(|ecs| ecs.advance_to(after_beginning(now_ms)));
+        worker
+            .world
+            .ecs
+            .with_ecs(|ecs| ecs.advance_to(after_beginning(now_ms)));
         let ended = worker.world.observe_ecs().ended.len();
         if ended > 0 {
             worker.ended += ended as u64;
@@ -81,13 +84,23 @@ pub(super) fn run(
     let mut measures = worker.world.referee.measures();
     measures.run_task_calls = worker.run_task_calls;
     measures.refused = worker.refused;
-    Ok(SchedulerRun::new(Scheduler::NaiveSqs, measures, &worker.world.referee, |_| None))
+    Ok(SchedulerRun::new(
+        Scheduler::NaiveSqs,
+        measures,
+        &worker.world.referee,
+        |_| None,
+    ))
 }
 
 fn requests(scenario: &Scenario, world: &World<'_>) -> Vec<RunTaskRequest> {
     let entries = scenario.workload.entries.iter();
     let request = |(shape, duration_ms): (&super::workload::TaskShape, u64)| RunTaskRequest {
-        constraints: shape.constraint.iter().cloned().map(Constraint::MemberOf).collect(),
+        constraints: shape
+            .constraint
+            .iter()
+            .cloned()
+            .map(Constraint::MemberOf)
+            .collect(),
         duration_ms: Some(duration_ms),
         failure_detail: FailureDetail::First,
         ..RunTaskRequest::new(world.cluster.clone(), Arc::<str>::from(family_of(&shape.demand)))
@@ -101,7 +114,10 @@ fn requests(scenario: &Scenario, world: &World<'_>) -> Vec<RunTaskRequest> {
 impl Worker<'_> {
     /// When something happens next; `None` when nothing will that could start a task.
     fn next_moment(&self) -> Option<u64> {
-        let submission = self.to_submit.front().and_then(|task| self.world.referee.entry(*task));
+        let submission = self
+            .to_submit
+            .front()
+            .and_then(|task| self.world.referee.entry(*task));
         let submission = submission.map(|entry| entry.submit_ms);
         let ecs = self.world.next_due_ms();
         let nothing_else = submission.is_none() && ecs.is_none();
@@ -115,7 +131,11 @@ impl Worker<'_> {
     /// New messages arrive, and hidden ones become visible.
     fn receive(&mut self, now_ms: u64) {
         while let Some(task) = self.to_submit.front().copied()
-            && self.world.referee.entry(task).is_some_and(|entry| entry.submit_ms <= now_ms)
+            && self
+                .world
+                .referee
+                .entry(task)
+                .is_some_and(|entry| entry.submit_ms <= now_ms)
         {
             self.to_submit.pop_front();
             self.world.referee.submitted(task);
@@ -151,7 +171,8 @@ impl Worker<'_> {
         } else {
             self.refused += 1;
             self.refused_in_a_row += 1;
-            self.hidden.push_back((now_ms.saturating_add(VISIBILITY_TIMEOUT_MS), task));
+            self.hidden
+                .push_back((now_ms.saturating_add(VISIBILITY_TIMEOUT_MS), task));
         }
         Ok(())
     }

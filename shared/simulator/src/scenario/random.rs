@@ -35,7 +35,10 @@ mod tests {
         for _ in 0..10_000 {
             counts[random.below(10)] += 1;
         }
-        assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (800..1_200).contains(count)),
+            "{counts:?}"
+        );
         assert_eq!(random.below(0), 0);
     }
 }

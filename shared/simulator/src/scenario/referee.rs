@@ -36,6 +36,8 @@ pub(super) struct Referee<'a> {
     instances: Vec<Host<'a>>,
     /// For each shape, on which instances its constraint holds; `None` where that changes with the tasks.
     matching: Vec<Option<Vec<bool>>>,
+    /// Those shapes.
+    changing: Vec<usize>,
     /// For each shape, the group of its tasks.
     groups: Vec<Arc<str>>,
     /// For each shape, who waits.
@@ -52,12 +54,14 @@ pub(super) struct Referee<'a> {
 }
 
 /// A start whose moment is not over yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct FreshStart {
     standing: Standing,
     on: InstanceIndex,
     /// What was known to be free there before it.
     room: Amounts,
+    /// The shapes whose constraint changes with the tasks and held there before it.
+    holding: Vec<usize>,
 }
 
 /// What became of a task.
@@ -89,17 +93,29 @@ impl<'a> Referee<'a> {
     /// `unknown_ms` milliseconds: that long nobody can have told the scheduler.
     pub(super) fn new(workload: &'a Workload, fleet: &'a Fleet, unknown_ms: u64) -> Self {
         let hosts: Vec<Host<'a>> = fleet.instances.iter().map(Host::new).collect();
-        let matching = workload.shapes.iter().map(|shape| matching(shape, &hosts)).collect();
+        let matching: Vec<_> = workload
+            .shapes
+            .iter()
+            .map(|shape| matching(shape, &hosts))
+            .collect();
+        let changing = matching.iter().enumerate().filter(|(_, known)| known.is_none());
+        let changing = changing.map(|(shape, _)| shape).collect();
         let entries = workload.entries.iter().enumerate();
-        let entries: Vec<usize> =
-            entries.flat_map(|(position, entry)| std::iter::repeat_n(position, entry.count as usize)).collect();
+        let entries: Vec<usize> = entries
+            .flat_map(|(position, entry)| std::iter::repeat_n(position, entry.count as usize))
+            .collect();
         Self {
             workload,
             lives: vec![Life::NotSubmitted; entries.len()],
             entries,
             instances: hosts,
             matching,
-            groups: workload.shapes.iter().map(|shape| Arc::from(group_of(&shape.demand))).collect(),
+            changing,
+            groups: workload
+                .shapes
+                .iter()
+                .map(|shape| Arc::from(group_of(&shape.demand)))
+                .collect(),
             waiting: vec![BTreeMap::new(); workload.shapes.len()],
             unknown_ms,
             inverted_starts: 0,
@@ -124,7 +140,8 @@ impl<'a> Referee<'a> {
 
     /// The line of the workload that a task is from.
     pub(super) fn entry(&self, task: TaskIndex) -> Option<&'a Entry> {
-        self.entry_position(task).and_then(|entry| self.workload.entries.get(entry))
+        self.entry_position(task)
+            .and_then(|entry| self.workload.entries.get(entry))
     }
 
     /// The position of that line among the entries.
@@ -139,7 +156,9 @@ impl<'a> Referee<'a> {
 
     /// The fleet's name of an instance.
     pub(super) fn instance_name(&self, instance: InstanceIndex) -> Option<&'a str> {
-        self.instances.get(instance.0).map(|host| host.instance.id.as_str())
+        self.instances
+            .get(instance.0)
+            .map(|host| host.instance.id.as_str())
     }
 
     /// A task is submitted.
@@ -147,7 +166,9 @@ impl<'a> Referee<'a> {
         if let Some(entry) = self.entry(task) {
             self.move_to(entry.submit_ms);
         }
-        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
+        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else {
+            return;
+        };
         *life = Life::Waiting;
         self.waiting_total += 1;
         if let Some(waiting) = self.waiting.get_mut(entry.shape) {
@@ -158,7 +179,9 @@ impl<'a> Referee<'a> {
     /// ECS has placed a task on an instance.
     pub(super) fn started_on(&mut self, task: TaskIndex, on: InstanceIndex, now_ms: u64) {
         self.move_to(now_ms);
-        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
+        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else {
+            return;
+        };
         if *life != Life::Waiting {
             self.repeated_starts += 1;
             return;
@@ -168,10 +191,17 @@ impl<'a> Referee<'a> {
         self.waiting_total = self.waiting_total.saturating_sub(1);
         self.stop_waiting(entry);
         let (amounts, group) = (self.amounts(entry), self.group(entry));
+        let changing = self.changing.iter().copied();
+        let holding = changing.filter(|shape| self.holds_now(*shape, on)).collect();
         let unknown_ms = self.unknown_ms;
         if let Some(host) = self.instances.get_mut(on.0) {
             host.forget_before(now_ms, unknown_ms);
-            self.fresh_starts.push(FreshStart { standing: standing(entry), on, room: host.known_room() });
+            self.fresh_starts.push(FreshStart {
+                standing: standing(entry),
+                on,
+                room: host.known_room(),
+                holding,
+            });
             *host.running.entry(group).or_default() += 1;
             host.taken = add(host.taken, amounts);
             if !covers(host.registered, host.taken) {
@@ -183,9 +213,16 @@ impl<'a> Referee<'a> {
     /// ECS has reported a task as stopped.
     pub(super) fn ended(&mut self, task: TaskIndex, now_ms: u64) {
         self.move_to(now_ms);
-        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else { return };
-        let Life::Started { at_ms, on } = *life else { return };
-        *life = Life::Ended { started_ms: at_ms, at_ms: now_ms };
+        let (Some(entry), Some(life)) = (self.entry(task), self.lives.get_mut(task.0)) else {
+            return;
+        };
+        let Life::Started { at_ms, on } = *life else {
+            return;
+        };
+        *life = Life::Ended {
+            started_ms: at_ms,
+            at_ms: now_ms,
+        };
         let (amounts, group) = (self.amounts(entry), self.group(entry));
         let unknown_ms = self.unknown_ms;
         if let Some(host) = self.instances.get_mut(on.0) {
@@ -199,7 +236,9 @@ impl<'a> Referee<'a> {
     }
 
     fn stop_waiting(&mut self, entry: &Entry) {
-        let Some(waiting) = self.waiting.get_mut(entry.shape) else { return };
+        let Some(waiting) = self.waiting.get_mut(entry.shape) else {
+            return;
+        };
         if let Some(count) = waiting.get_mut(&standing(entry)) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -229,22 +268,25 @@ impl<'a> Referee<'a> {
                 waiting.keys().next().is_some_and(|best| *best < start.standing)
             };
             let mut waiting = self.waiting.iter().enumerate();
-            waiting.any(|(shape, waiting)| stands_before(waiting) && self.could_use(shape, start.room, start.on))
+            waiting
+                .any(|(shape, waiting)| stands_before(waiting) && self.could_use(shape, start))
         });
         inverted.count() as u64
     }
 
-    fn could_use(&self, shape: usize, room: Amounts, on: InstanceIndex) -> bool {
+    fn could_use(&self, shape: usize, start: &FreshStart) -> bool {
         let Some(needs) = self.workload.shapes.get(shape) else { return false };
-        covers(room, amounts_of(needs)) && self.matches(shape, needs, on)
+        let matches = match self.matching.get(shape) {
+            Some(Some(known)) => known.get(start.on.0).copied().unwrap_or(false),
+            _ => start.holding.contains(&shape),
+        };
+        matches && covers(start.room, amounts_of(needs))
     }
 
-    fn matches(&self, shape: usize, needs: &TaskShape, on: InstanceIndex) -> bool {
-        match (self.matching.get(shape), &needs.constraint) {
-            (Some(Some(known)), _) => known.get(on.0).copied().unwrap_or(false),
-            (_, Some(expression)) => self.instances.get(on.0).is_some_and(|host| expression.matches(host)),
-            (_, None) => true,
-        }
+    fn holds_now(&self, shape: usize, on: InstanceIndex) -> bool {
+        let constraint = self.workload.shapes.get(shape).and_then(|needs| needs.constraint.as_ref());
+        let host = self.instances.get(on.0);
+        constraint.zip(host).is_some_and(|(expression, host)| expression.matches(host))
     }
 
     fn amounts(&self, entry: &Entry) -> Amounts {
@@ -252,12 +294,17 @@ impl<'a> Referee<'a> {
     }
 
     fn group(&self, entry: &Entry) -> Arc<str> {
-        self.groups.get(entry.shape).cloned().unwrap_or_else(|| Arc::from(""))
+        self.groups
+            .get(entry.shape)
+            .cloned()
+            .unwrap_or_else(|| Arc::from(""))
     }
 
     /// Whether a task of this shape would fit some instance if that were empty.
     pub(super) fn can_ever_fit(&self, shape: usize) -> bool {
-        let Some(needs) = self.workload.shapes.get(shape) else { return false };
+        let Some(needs) = self.workload.shapes.get(shape) else {
+            return false;
+        };
         let fits = |(position, host): (usize, &Host<'_>)| {
             covers(host.registered, amounts_of(needs))
                 && match self.matching.get(shape) {
@@ -286,7 +333,9 @@ impl<'a> Referee<'a> {
     /// The tasks that have not started.
     pub(super) fn never_started(&self) -> impl Iterator<Item = TaskIndex> {
         let lives = self.lives.iter().enumerate();
-        lives.filter(|(_, life)| matches!(life, Life::NotSubmitted | Life::Waiting)).map(|(task, _)| TaskIndex(task))
+        lives
+            .filter(|(_, life)| matches!(life, Life::NotSubmitted | Life::Waiting))
+            .map(|(task, _)| TaskIndex(task))
     }
 
     /// The figures of the run.
@@ -300,7 +349,9 @@ impl<'a> Referee<'a> {
         };
         let first_ms = self.workload.entries.first().map_or(0, |entry| entry.submit_ms);
         for (task, life) in self.lives.iter().enumerate() {
-            let Some(entry) = self.entry(TaskIndex(task)) else { continue };
+            let Some(entry) = self.entry(TaskIndex(task)) else {
+                continue;
+            };
             let (started_ms, until_ms) = match *life {
                 Life::NotSubmitted | Life::Waiting => {
                     measures.never_started += 1;
@@ -373,14 +424,21 @@ impl<'a> Host<'a> {
     }
 
     fn forget_before(&mut self, now_ms: u64, unknown_ms: u64) {
-        while self.ended.front().is_some_and(|(at_ms, _)| at_ms.saturating_add(unknown_ms) <= now_ms) {
+        while self
+            .ended
+            .front()
+            .is_some_and(|(at_ms, _)| at_ms.saturating_add(unknown_ms) <= now_ms)
+        {
             self.ended.pop_front();
         }
     }
 
     /// What is free, and has been for long enough to be known.
     fn known_room(&self) -> Amounts {
-        let unknown = self.ended.iter().fold([0; 3], |sum, (_, amounts)| add(sum, *amounts));
+        let unknown = self
+            .ended
+            .iter()
+            .fold([0; 3], |sum, (_, amounts)| add(sum, *amounts));
         take(take(self.registered, self.taken), unknown)
     }
 }

@@ -76,22 +76,52 @@ impl Comparison {
         for (label, count) in counts {
             table.row(label, self.runs.iter().map(|run| grouped(count(run))));
         }
-        table.row("makespan", self.runs.iter().map(|run| whole_seconds(run.measures.makespan_ms)));
-        table.row("  of its lower bound", self.runs.iter().map(|run| self.ratio(run)));
+        table.row(
+            "makespan",
+            self.runs
+                .iter()
+                .map(|run| whole_seconds(run.measures.makespan_ms)),
+        );
+        table.row(
+            "  of its lower bound",
+            self.runs.iter().map(|run| self.ratio(run)),
+        );
         for priority in self.priorities().into_iter().take(PRIORITIES_MAX) {
             let summaries: Vec<Option<WaitSummary>> = self
                 .runs
                 .iter()
-                .map(|run| run.measures.waits_ms.get(&priority).map(|waits| WaitSummary::of(waits)))
+                .map(|run| {
+                    run.measures
+                        .waits_ms
+                        .get(&priority)
+                        .map(|waits| WaitSummary::of(waits))
+                })
                 .collect();
-            let tasks = summaries.iter().flatten().map(|summary| summary.tasks).max().unwrap_or(0);
-            let tasks = if tasks == 1 { "1 task".to_owned() } else { format!("{} tasks", grouped(tasks as u64)) };
+            let tasks = summaries
+                .iter()
+                .flatten()
+                .map(|summary| summary.tasks)
+                .max()
+                .unwrap_or(0);
+            let tasks = if tasks == 1 {
+                "1 task".to_owned()
+            } else {
+                format!("{} tasks", grouped(tasks as u64))
+            };
             let label = format!("wait, priority {} ({tasks})", priority.0.get());
             table.row(&label, self.runs.iter().map(|_| String::new()));
-            let parts: [(&str, fn(&WaitSummary) -> u64); 3] =
-                [("  mean", |it| it.mean_ms), ("  p95", |it| it.p95_ms), ("  max", |it| it.max_ms)];
+            let parts: [(&str, fn(&WaitSummary) -> u64); 3] = [
+                ("  mean", |it| it.mean_ms),
+                ("  p95", |it| it.p95_ms),
+                ("  max", |it| it.max_ms),
+            ];
             for (label, part) in parts {
-                table.row(label, summaries.iter().map(|it| it.as_ref().map_or("-".to_owned(), |it| whole_seconds(part(it)))));
+                table.row(
+                    label,
+                    summaries
+                        .iter()
+                        .map(|it| it.as_ref().map_or("-".to_owned(), |it| whole_seconds(part(it)))),
+                );
             }
         }
         let mut text = table.render(colours);
@@ -100,18 +130,28 @@ impl Comparison {
             let _ = writeln!(text, "and {hidden} more priorities: see them all with --json");
         }
         let bound = whole_seconds(self.lower_bound_ms);
-        let _ = writeln!(text, "\nNo scheduler could be done before {bound} (the makespan's lower bound).");
+        let _ = writeln!(
+            text,
+            "\nNo scheduler could be done before {bound} (the makespan's lower bound)."
+        );
         text.push_str(&self.never_started_text());
         text
     }
 
     fn ratio(&self, run: &SchedulerRun) -> String {
-        let hundredths = run.measures.makespan_ms.saturating_mul(100).checked_div(self.lower_bound_ms);
+        let hundredths = run
+            .measures
+            .makespan_ms
+            .saturating_mul(100)
+            .checked_div(self.lower_bound_ms);
         hundredths.map_or("-".to_owned(), |it| format!("{}.{:02} x", it / 100, it % 100))
     }
 
     fn priorities(&self) -> BTreeSet<Reverse<Priority>> {
-        self.runs.iter().flat_map(|run| run.measures.waits_ms.keys().copied()).collect()
+        self.runs
+            .iter()
+            .flat_map(|run| run.measures.waits_ms.keys().copied())
+            .collect()
     }
 
     fn never_started_text(&self) -> String {
@@ -145,7 +185,9 @@ impl Comparison {
 fn seconds(ms: u64) -> Value {
     let text = write_millis(ms);
     let number = text.parse::<u64>().map(Number::from).ok();
-    number.or_else(|| text.parse().ok().and_then(Number::from_f64)).map_or(Value::Null, Value::Number)
+    number
+        .or_else(|| text.parse().ok().and_then(Number::from_f64))
+        .map_or(Value::Null, Value::Number)
 }
 
 /// `7,206 s`.
@@ -178,7 +220,8 @@ impl Table {
     }
 
     fn render(&self, colours: Colours) -> String {
-        let width = |texts: &mut dyn Iterator<Item = &String>| texts.map(|it| it.chars().count()).max().unwrap_or(0);
+        let width =
+            |texts: &mut dyn Iterator<Item = &String>| texts.map(|it| it.chars().count()).max().unwrap_or(0);
         let label_width = width(&mut self.rows.iter().map(|(label, _)| label));
         let cell_width = width(&mut self.rows.iter().flat_map(|(_, cells)| cells)).saturating_add(4);
         let mut text = String::new();

@@ -11,8 +11,10 @@ const ROUNDS_MAX: usize = 10_000;
 /// Runs futures side by side: each goes on until it pauses, then the next one does. Answers their results in
 /// their order; `None` when one of them never ends.
 pub(super) fn side_by_side<F: Future>(futures: impl IntoIterator<Item = F>) -> Option<Vec<F::Output>> {
-    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> =
-        futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures
+        .into_iter()
+        .map(|future| (Box::pin(future), None))
+        .collect();
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..ROUNDS_MAX {
         let mut all_done = true;
@@ -63,7 +65,10 @@ mod tests {
                 Poll::Pending
             })
         };
-        assert_eq!(side_by_side([pausing("a", 2), pausing("b", 1)]), Some(vec!["a", "b"]));
+        assert_eq!(
+            side_by_side([pausing("a", 2), pausing("b", 1)]),
+            Some(vec!["a", "b"])
+        );
         assert_eq!(*steps.borrow(), ["a", "b", "a", "b", "a"]);
         assert_eq!(alone(pausing("c", 3)), Some("c"));
     }

@@ -19,11 +19,21 @@ fn scenario(tasks: &str, instances: &str) -> Scenario {
 }
 
 fn play(scenario: &Scenario, seed: u64) -> Comparison {
-    compare(scenario, &PlayOptions { seed, moments_max: 1_000 }, &mut |_, _| {}).unwrap()
+    compare(
+        scenario,
+        &PlayOptions {
+            seed,
+            moments_max: 1_000,
+        },
+        &mut |_, _| {},
+    )
+    .unwrap()
 }
 
 fn runs(comparison: &Comparison) -> (&SchedulerRun, &SchedulerRun) {
-    let [berth, naive] = &comparison.runs[..] else { panic!("two schedulers play") };
+    let [berth, naive] = &comparison.runs[..] else {
+        panic!("two schedulers play")
+    };
     (berth, naive)
 }
 
@@ -35,16 +45,36 @@ fn waits(run: &SchedulerRun, priority: u16) -> &[u64] {
 fn in_the_story_berth_calls_run_task_once_for_each_task_and_starts_the_urgent_ones_first() {
     let comparison = play(&story().unwrap(), 1);
     let (berth, _) = runs(&comparison);
-    let Measures { tasks, run_task_calls, refused, inverted_starts, overcommitted, repeated_starts, never_started, .. } =
-        berth.measures;
+    let Measures {
+        tasks,
+        run_task_calls,
+        refused,
+        inverted_starts,
+        overcommitted,
+        repeated_starts,
+        never_started,
+        ..
+    } = berth.measures;
     assert_eq!((tasks, run_task_calls, refused), (120, 120, 0));
-    assert_eq!((inverted_starts, overcommitted, repeated_starts, never_started), (0, 0, 0, 0));
+    assert_eq!(
+        (inverted_starts, overcommitted, repeated_starts, never_started),
+        (0, 0, 0, 0)
+    );
     // Everybody of priority 10 is submitted at the beginning, so the wait is the moment of the start.
     let last_urgent_start = 600_000 + waits(berth, 90).iter().max().unwrap();
     let low_starts = waits(berth, 10);
-    assert!(!low_starts.iter().any(|start| (600_000..last_urgent_start).contains(start)), "{low_starts:?}");
+    assert!(
+        !low_starts
+            .iter()
+            .any(|start| (600_000..last_urgent_start).contains(start)),
+        "{low_starts:?}"
+    );
     // Five at a time, twenty of them: the last ones wait for three runs, and each time a second for ECS's events.
-    assert!((900_000..906_000).contains(&waits(berth, 90)[19]), "{:?}", waits(berth, 90));
+    assert!(
+        (900_000..906_000).contains(&waits(berth, 90)[19]),
+        "{:?}",
+        waits(berth, 90)
+    );
     assert!(comparison.lower_bound_ms <= berth.measures.makespan_ms);
 }
 
@@ -56,7 +86,14 @@ fn in_the_story_the_naive_worker_is_refused_thousands_of_times_and_passes_urgent
     assert!(measures.refused > 1_000, "{measures:?}");
     assert!(measures.inverted_starts > 10, "{measures:?}");
     assert_eq!(measures.run_task_calls, measures.refused + 120);
-    assert_eq!((measures.never_started, measures.overcommitted, measures.repeated_starts), (0, 0, 0));
+    assert_eq!(
+        (
+            measures.never_started,
+            measures.overcommitted,
+            measures.repeated_starts
+        ),
+        (0, 0, 0)
+    );
 }
 
 #[test]
@@ -64,7 +101,12 @@ fn the_same_scenario_plays_the_same_and_a_seed_shuffles_the_naive_worker_only() 
     let story = story().unwrap();
     let fleet = &story.fleet;
     let text = |comparison: &Comparison| {
-        format!("{}{}{}", comparison.to_json(), comparison.to_table(Colours::Off), comparison.timeline.render(fleet))
+        format!(
+            "{}{}{}",
+            comparison.to_json(),
+            comparison.to_table(Colours::Off),
+            comparison.timeline.render(fleet)
+        )
     };
     let (first, again, other) = (play(&story, 1), play(&story, 1), play(&story, 2));
     assert_eq!(text(&first), text(&again));
@@ -85,7 +127,7 @@ fn the_story_reads_as_a_timeline() {
             "  0:05:00  5 ended, 5 (priority 10) started on i-1, 90 (priority 10) wait",
             "  0:10:00  20 (priority 90) submitted, 5 ended, 5 (priority 90) started on i-1, 15 (priority 90) and \
              90 (priority 10) wait",
-            "  0:15:00  5 ended, 5 (priority 90) started on i-1, 10 (priority 90) and 90 (priority 10) wait",
+            "  0:15:02  5 ended, 5 (priority 90) started on i-1, 10 (priority 90) and 90 (priority 10) wait",
         ]
     );
 }
@@ -96,7 +138,12 @@ fn json_has_exactly_the_documented_fields() {
     let json = play(&scenario, 1).to_json();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&json), ["schedulers"]);
-    let names: Vec<_> = json["schedulers"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    let names: Vec<_> = json["schedulers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["name"].clone())
+        .collect();
     assert_eq!(names, ["berth", "naive-sqs"]);
     for run in json["schedulers"].as_array().unwrap() {
         let mut expected = [
@@ -132,12 +179,23 @@ fn a_task_that_fits_nowhere_is_listed_with_its_reason_and_holds_nobody_up() {
     for run in [berth, naive] {
         assert_eq!((run.measures.never_started, run.measures.tasks), (3, 6));
         assert_eq!(waits(run, 0), [0, 0, 0]);
-        let lines: Vec<_> = run.never_started.iter().map(|kind| (kind.first_line, kind.tasks)).collect();
+        let lines: Vec<_> = run
+            .never_started
+            .iter()
+            .map(|kind| (kind.first_line, kind.tasks))
+            .collect();
         assert_eq!(lines, [(2, 1), (3, 2)]);
     }
-    let reasons: Vec<&str> = berth.never_started.iter().filter_map(|kind| kind.reason.as_deref()).collect();
+    let reasons: Vec<&str> = berth
+        .never_started
+        .iter()
+        .filter_map(|kind| kind.reason.as_deref())
+        .collect();
     assert!(reasons[0].starts_with("no instance matches: "), "{reasons:?}");
-    assert!(reasons[1].starts_with("larger than every matching instance"), "{reasons:?}");
+    assert!(
+        reasons[1].starts_with("larger than every matching instance"),
+        "{reasons:?}"
+    );
     assert_eq!(comparison.to_json()["schedulers"][0]["neverStarted"], 3);
     // What never starts is no work.
     assert_eq!(comparison.lower_bound_ms, 10_000);
@@ -157,7 +215,10 @@ fn a_constraint_keeps_tasks_where_it_holds() {
 #[test]
 fn what_is_submitted_at_one_moment_is_ranked_before_any_of_it_starts() {
     let low = "0,60,1,100,0,1,u,1,\n".repeat(40);
-    let comparison = play(&scenario(&format!("{low}0,60,1,100,0,2,u,5,"), "i-1,a,t,1000,500,0"), 1);
+    let comparison = play(
+        &scenario(&format!("{low}0,60,1,100,0,2,u,5,"), "i-1,a,t,1000,500,0"),
+        1,
+    );
     let (berth, _) = runs(&comparison);
     assert_eq!(waits(berth, 2), [0; 5]);
     assert_eq!(berth.measures.inverted_starts, 0);
@@ -171,27 +232,45 @@ fn task_line() -> impl Strategy<Value = String> {
         1 => Just("attribute:ecs.instance-type =~ m5.*"),
         1 => Just("not (attribute:ecs.availability-zone == b) or ec2InstanceId == i-0"),
     ];
-    (0..8_u32, 1..6_u32, 1..5_u32, 1..6_u32, 0..2_u32, 0..3_u32, 1..13_u32, constraint).prop_map(
-        |(submit, duration, cpu, memory, gpu, priority, count, constraint)| {
-            // Tenths of a second, so that ends and events fall between one another.
-            let submit = f64::from(submit) * 0.7;
-            let duration = f64::from(duration) * 0.3;
-            format!(
-                "{submit:.1},{duration:.1},{},{},{gpu},{priority},u,{count},{constraint}",
-                cpu * 100,
-                memory * 50
-            )
-        },
+    (
+        0..8_u32,
+        1..6_u32,
+        1..5_u32,
+        1..6_u32,
+        0..2_u32,
+        0..3_u32,
+        1..13_u32,
+        constraint,
     )
+        .prop_map(
+            |(submit, duration, cpu, memory, gpu, priority, count, constraint)| {
+                // Tenths of a second, so that ends and events fall between one another.
+                let submit = f64::from(submit) * 0.7;
+                let duration = f64::from(duration) * 0.3;
+                format!(
+                    "{submit:.1},{duration:.1},{},{},{gpu},{priority},u,{count},{constraint}",
+                    cpu * 100,
+                    memory * 50
+                )
+            },
+        )
 }
 
 fn instance_lines() -> impl Strategy<Value = String> {
-    let instance = (1..12_u32, 1..8_u32, 0..3_u32, prop::sample::select(vec!["a", "b"]));
+    let instance = (
+        1..12_u32,
+        1..8_u32,
+        0..3_u32,
+        prop::sample::select(vec!["a", "b"]),
+    );
     prop::collection::vec(instance, 1..5).prop_map(|instances| {
-        let lines = instances.into_iter().enumerate().map(|(number, (cpu, memory, gpu, zone))| {
-            let kind = if number % 2 == 0 { "m5.large" } else { "c5.large" };
-            format!("i-{number},{zone},{kind},{},{},{gpu}\n", cpu * 100, memory * 60)
-        });
+        let lines = instances
+            .into_iter()
+            .enumerate()
+            .map(|(number, (cpu, memory, gpu, zone))| {
+                let kind = if number % 2 == 0 { "m5.large" } else { "c5.large" };
+                format!("i-{number},{zone},{kind},{},{},{gpu}\n", cpu * 100, memory * 60)
+            });
         lines.collect()
     })
 }

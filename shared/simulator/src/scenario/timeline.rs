@@ -10,9 +10,9 @@ use berth_scheduler::waiting::{Priority, Rank};
 use super::fleet::Fleet;
 use super::referee::InstanceIndex;
 
-/// What happens within two seconds of a moment belongs to it: a task ends, ECS says so, and the next one
-/// starts.
-const MOMENT_MS: u64 = 2_000;
+/// What happens within this many milliseconds of a moment belongs to it: a task ends, ECS says so, and the next
+/// one starts.
+const MOMENT_MS: u64 = 2_500;
 
 /// Reasons of one moment that are shown at most.
 const REASONS_MAX: usize = 3;
@@ -42,7 +42,12 @@ struct Moment {
 impl Timeline {
     /// A timeline of at most so many moments.
     pub fn of_at_most(moments_max: usize) -> Self {
-        Self { moments: Vec::new(), moments_max, left_out: 0, left_out_at_ms: None }
+        Self {
+            moments: Vec::new(),
+            moments_max,
+            left_out: 0,
+            left_out_at_ms: None,
+        }
     }
 
     fn moment(&mut self, now_ms: u64) -> Option<&mut Moment> {
@@ -57,7 +62,10 @@ impl Timeline {
             return None;
         }
         if is_new {
-            self.moments.push(Moment { at_ms: now_ms, ..Moment::default() });
+            self.moments.push(Moment {
+                at_ms: now_ms,
+                ..Moment::default()
+            });
         }
         self.moments.last_mut()
     }
@@ -84,7 +92,10 @@ impl Timeline {
     /// Whether the moment that goes on now is kept, so that it is worth asking who waits.
     pub(super) fn wants_waiting(&self, now_ms: u64) -> bool {
         self.left_out == 0
-            && self.moments.last().is_some_and(|last| now_ms < last.at_ms.saturating_add(MOMENT_MS))
+            && self
+                .moments
+                .last()
+                .is_some_and(|last| now_ms < last.at_ms.saturating_add(MOMENT_MS))
     }
 
     /// Who waits at the end of the last moment, and why the first of each lane does.
@@ -106,8 +117,18 @@ impl Timeline {
         let mut known_reasons = Vec::new();
         for moment in &self.moments {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:>9}  {}", clock_time(moment.at_ms), moment.describe(fleet));
-            let reasons: Vec<String> = moment.reasons.iter().take(REASONS_MAX).map(describe_reason).collect();
+            let _ = writeln!(
+                text,
+                "{:>9}  {}",
+                clock_time(moment.at_ms),
+                moment.describe(fleet)
+            );
+            let reasons: Vec<String> = moment
+                .reasons
+                .iter()
+                .take(REASONS_MAX)
+                .map(describe_reason)
+                .collect();
             for reason in reasons.iter().filter(|reason| !known_reasons.contains(*reason)) {
                 let _ = writeln!(text, "{:>9}  why: {reason}", "");
             }
@@ -136,9 +157,10 @@ impl Moment {
         if !self.started.is_empty() {
             let mut instances = self.on.iter();
             let place = match (instances.next(), instances.next()) {
-                (Some(only), None) => {
-                    fleet.instances.get(only.0).map_or("one instance".to_owned(), |it| it.id.to_string())
-                }
+                (Some(only), None) => fleet
+                    .instances
+                    .get(only.0)
+                    .map_or("one instance".to_owned(), |it| it.id.to_string()),
                 _ => format!("{} instances", self.on.len()),
             };
             parts.push(format!("{} started on {place}", by_priority(&self.started)));
@@ -146,7 +168,11 @@ impl Moment {
         if self.waiting.is_empty() {
             parts.push("nobody waits".to_owned());
         } else {
-            let verb = if self.waiting.values().sum::<u32>() == 1 { "waits" } else { "wait" };
+            let verb = if self.waiting.values().sum::<u32>() == 1 {
+                "waits"
+            } else {
+                "wait"
+            };
             parts.push(format!("{} {verb}", by_priority(&self.waiting)));
         }
         parts.join(", ")
@@ -160,7 +186,9 @@ fn by_priority(counts: &BTreeMap<Reverse<Priority>, u32>) -> String {
         let total: u64 = counts.values().map(|count| u64::from(*count)).sum();
         return format!("{total} (of {} priorities)", counts.len());
     }
-    let each = counts.iter().map(|(Reverse(priority), count)| format!("{count} (priority {})", priority.get()));
+    let each = counts
+        .iter()
+        .map(|(Reverse(priority), count)| format!("{count} (priority {})", priority.get()));
     each.collect::<Vec<_>>().join(" and ")
 }
 
@@ -171,8 +199,15 @@ fn describe_reason((_, reason): &(Rank, HoldReason)) -> String {
         other => return other.to_string(),
     };
     let matching = explanation.matching();
-    let instances = if explanation.evaluated == 1 { "instance" } else { "instances" };
-    let nearest = explanation.nearest.as_ref().map(|nearest| format!("; nearest miss {}", nearest.shortfall));
+    let instances = if explanation.evaluated == 1 {
+        "instance"
+    } else {
+        "instances"
+    };
+    let nearest = explanation
+        .nearest
+        .as_ref()
+        .map(|nearest| format!("; nearest miss {}", nearest.shortfall));
     format!(
         "no room on {matching} of {} {instances}{}",
         explanation.evaluated,

@@ -80,23 +80,38 @@ impl Workload {
     /// Every problem, with line and column.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, InputError> {
         let mut problems = Problems::of(file);
-        let mut workload = Self { shapes: Vec::new(), entries: Vec::new() };
-        let Some(text) = csv::text_of(bytes, &mut problems) else { return problems.finish(workload) };
+        let mut workload = Self {
+            shapes: Vec::new(),
+            entries: Vec::new(),
+        };
+        let Some(text) = csv::text_of(bytes, &mut problems) else {
+            return problems.finish(workload);
+        };
         let rows = csv::rows(text, COLUMNS, &mut problems);
         let mut shapes = BTreeMap::new();
         let mut tasks = 0_u32;
         let no_row = rows.is_empty();
         for row in rows {
-            let Some((shape, entry)) = read_row(row, &mut problems) else { continue };
+            let Some((shape, entry)) = read_row(row, &mut problems) else {
+                continue;
+            };
             tasks = tasks.saturating_add(entry.count);
             let known = shapes.len();
             let position = *shapes.entry(shape).or_insert(known);
-            workload.entries.push(Entry { shape: position, ..entry });
+            workload.entries.push(Entry {
+                shape: position,
+                ..entry
+            });
         }
         let mut by_position: Vec<_> = shapes.into_iter().collect();
         by_position.sort_by_key(|(_, position)| *position);
-        workload.shapes = by_position.into_iter().map(|((demand, constraint), _)| TaskShape { demand, constraint }).collect();
-        workload.entries.sort_by_key(|entry| (entry.submit_ms, entry.line));
+        workload.shapes = by_position
+            .into_iter()
+            .map(|((demand, constraint), _)| TaskShape { demand, constraint })
+            .collect();
+        workload
+            .entries
+            .sort_by_key(|entry| (entry.submit_ms, entry.line));
         let mut whole = Problems::of(file);
         if no_row {
             whole.in_file("no task: give at least one line below the header");
@@ -108,13 +123,20 @@ impl Workload {
 
     /// How many tasks there are.
     pub fn tasks(&self) -> usize {
-        self.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.count as usize))
+        self.entries
+            .iter()
+            .fold(0, |sum, entry| sum.saturating_add(entry.count as usize))
     }
 }
 
 /// The task definition family of tasks that take this much.
 pub(super) fn family_of(demand: &Demand) -> String {
-    format!("cpu-{}-memory-{}-gpu-{}", demand.cpu.get(), demand.memory.get(), demand.gpu.get())
+    format!(
+        "cpu-{}-memory-{}-gpu-{}",
+        demand.cpu.get(),
+        demand.memory.get(),
+        demand.gpu.get()
+    )
 }
 
 /// The group of tasks that take this much, as ECS names it when nobody else does.
@@ -125,7 +147,17 @@ pub(super) fn group_of(demand: &Demand) -> String {
 type ShapeKey = (Demand, Option<Expression>);
 
 fn read_row(row: [Field<'_>; 9], problems: &mut Problems) -> Option<(ShapeKey, Entry)> {
-    let [submit, duration, cpu, memory, gpu, priority, _user, count, constraint] = row;
+    let [
+        submit,
+        duration,
+        cpu,
+        memory,
+        gpu,
+        priority,
+        _user,
+        count,
+        constraint,
+    ] = row;
     // Every field is looked at, so that all problems of a line are named at once.
     let submit_ms = submit.seconds(SECONDS_MAX, problems);
     let duration_ms = duration.seconds(SECONDS_MAX, problems);
@@ -160,7 +192,10 @@ fn read_constraint(field: &Field<'_>, problems: &mut Problems) -> Option<Option<
     match Expression::parse(&field.text) {
         Ok(expression) => Some(Some(expression)),
         Err(error) => {
-            problems.in_field(field, format!("`{}` cannot be used: {error}", csv::shown(&field.text)));
+            problems.in_field(
+                field,
+                format!("`{}` cannot be used: {error}", csv::shown(&field.text)),
+            );
             None
         }
     }
@@ -182,27 +217,61 @@ mod tests {
         let rows = "9.5,1,10,100,0,5,ann,3,\n0,60,10,100,0,0,,1,\n0,60,20,100,1,1000,bob,12,\
                     \"attribute:ecs.availability-zone in [a, b]\"";
         let workload = read(rows).unwrap();
-        let lines: Vec<_> = workload.entries.iter().map(|it| (it.line, it.submit_ms, it.shape)).collect();
+        let lines: Vec<_> = workload
+            .entries
+            .iter()
+            .map(|it| (it.line, it.submit_ms, it.shape))
+            .collect();
         assert_eq!(lines, [(3, 0, 0), (4, 0, 1), (2, 9_500, 0)]);
         assert_eq!((workload.tasks(), workload.shapes.len()), (16, 2));
         let constraint = workload.shapes[1].constraint.as_ref().unwrap();
-        assert_eq!(constraint.as_written(), "attribute:ecs.availability-zone in [a, b]");
+        assert_eq!(
+            constraint.as_written(),
+            "attribute:ecs.availability-zone in [a, b]"
+        );
     }
 
     #[test]
     fn a_bad_value_is_named_with_line_column_value_and_what_to_give() {
         for (row, expected) in [
-            ("x,1,1,6,0,0,,1,", "column 1 (`submit_s`): `x` is not a number of seconds: give seconds, 0 to 315360000"),
-            ("-1,1,1,6,0,0,,1,", "column 1 (`submit_s`): `-1` is out of range: give seconds, 0 to 315360000"),
+            (
+                "x,1,1,6,0,0,,1,",
+                "column 1 (`submit_s`): `x` is not a number of seconds: give seconds, 0 to 315360000",
+            ),
+            (
+                "-1,1,1,6,0,0,,1,",
+                "column 1 (`submit_s`): `-1` is out of range: give seconds, 0 to 315360000",
+            ),
             ("0,,1,6,0,0,,1,", "column 2 (`duration_s`): empty: give seconds"),
-            ("0,1,1.5,6,0,0,,1,", "column 3 (`cpu_units`): `1.5` is not a whole number: give a whole number, 0 to"),
+            (
+                "0,1,1.5,6,0,0,,1,",
+                "column 3 (`cpu_units`): `1.5` is not a whole number: give a whole number, 0 to",
+            ),
             ("0,1,-1,6,0,0,,1,", "column 3 (`cpu_units`): `-1` is out of range"),
-            ("0,1,1,5,0,0,,1,", "column 4 (`memory_mib`): `5` is out of range: give a whole number, 6 to 2147483647"),
-            ("0,1,1,99999999999,0,0,,1,", "column 4 (`memory_mib`): `99999999999` is out of range"),
-            ("0,1,1,6,two,0,,1,", "column 5 (`gpu`): `two` is not a whole number"),
-            ("0,1,1,6,0,1001,,1,", "column 6 (`priority`): `1001` is out of range: give a whole number, 0 to 1000"),
-            ("0,1,1,6,0,0,,0,", "column 8 (`count`): `0` is out of range: give a whole number, 1 to 1000000"),
-            ("0,1,1,6,0,0,,1,attribute:x ==", "column 9 (`constraint`): `attribute:x ==` cannot be used: "),
+            (
+                "0,1,1,5,0,0,,1,",
+                "column 4 (`memory_mib`): `5` is out of range: give a whole number, 6 to 2147483647",
+            ),
+            (
+                "0,1,1,99999999999,0,0,,1,",
+                "column 4 (`memory_mib`): `99999999999` is out of range",
+            ),
+            (
+                "0,1,1,6,two,0,,1,",
+                "column 5 (`gpu`): `two` is not a whole number",
+            ),
+            (
+                "0,1,1,6,0,1001,,1,",
+                "column 6 (`priority`): `1001` is out of range: give a whole number, 0 to 1000",
+            ),
+            (
+                "0,1,1,6,0,0,,0,",
+                "column 8 (`count`): `0` is out of range: give a whole number, 1 to 1000000",
+            ),
+            (
+                "0,1,1,6,0,0,,1,attribute:x ==",
+                "column 9 (`constraint`): `attribute:x ==` cannot be used: ",
+            ),
             ("0,1,1,6,0,0,,1", "line 2: 8 fields, but the header has 9"),
         ] {
             let error = read(row).unwrap_err();
@@ -217,13 +286,20 @@ mod tests {
         let places: Vec<&str> = error.lines().filter_map(|line| line.split(" (").next()).collect();
         assert_eq!(
             places,
-            ["tasks.csv: line 2, column 1", "tasks.csv: line 2, column 2", "tasks.csv: line 4, column 4"]
+            [
+                "tasks.csv: line 2, column 1",
+                "tasks.csv: line 2, column 2",
+                "tasks.csv: line 4, column 4"
+            ]
         );
     }
 
     #[test]
     fn a_workload_without_tasks_or_with_too_many_is_refused() {
-        assert_eq!(read("").unwrap_err(), "tasks.csv: no task: give at least one line below the header");
+        assert_eq!(
+            read("").unwrap_err(),
+            "tasks.csv: no task: give at least one line below the header"
+        );
         let error = read("0,1,1,6,0,0,,1000000,\n0,1,1,6,0,0,,1,").unwrap_err();
         assert_eq!(error, "tasks.csv: 1000001 tasks: give at most 1000000");
     }

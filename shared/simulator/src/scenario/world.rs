@@ -46,19 +46,24 @@ impl<'a> World<'a> {
     /// usable when it has been free for `unknown_ms` milliseconds, so that the scheduler can know of it.
     pub(super) fn new(scenario: &'a Scenario, unknown_ms: u64) -> Result<Self, ScenarioError> {
         let unexpected = |error: EcsError| ScenarioError::unexpected("the simulated ECS", error);
-        let cluster = ClusterName::parse("default").map_err(|error| ScenarioError::unexpected("the cluster", error))?;
+        let cluster =
+            ClusterName::parse("default").map_err(|error| ScenarioError::unexpected("the cluster", error))?;
         let mut ecs = SimulatedEcs::new(EcsSettings::default(), BEGINNING);
         ecs.create_cluster(&cluster, Document::new());
         for shape in &scenario.workload.shapes {
             let family = family_of(&shape.demand);
             if ecs.task_definition(&family).is_none() {
-                ecs.register_task_definition(&family, Document::new(), |arn| task_definition(&arn, &shape.demand))
-                    .map_err(unexpected)?;
+                ecs.register_task_definition(&family, Document::new(), |arn| {
+                    task_definition(&arn, &shape.demand)
+                })
+                .map_err(unexpected)?;
             }
         }
         let mut instances = BTreeMap::new();
         for (position, instance) in scenario.fleet.instances.iter().enumerate() {
-            let arn = ecs.register_instance(&cluster, instance.registration()).map_err(unexpected)?;
+            let arn = ecs
+                .register_instance(&cluster, instance.registration())
+                .map_err(unexpected)?;
             instances.insert(arn, InstanceIndex(position));
         }
         Ok(Self {
@@ -92,9 +97,17 @@ impl<'a> World<'a> {
         let now_ms = since_beginning(self.ecs.with_ecs(|ecs| ecs.now()));
         let mut observed = Observed::default();
         for event in &events {
-            let EcsEvent::Task { report, .. } = event else { continue };
-            let on = report.instance.as_ref().and_then(|arn| self.instances.get(arn)).copied();
-            let (Some(on), Some(task)) = (on, self.task_of(report)) else { continue };
+            let EcsEvent::Task { report, .. } = event else {
+                continue;
+            };
+            let on = report
+                .instance
+                .as_ref()
+                .and_then(|arn| self.instances.get(arn))
+                .copied();
+            let (Some(on), Some(task)) = (on, self.task_of(report)) else {
+                continue;
+            };
             match report.status {
                 TaskStatus::Stopped => {
                     self.tasks.remove(&report.task);
@@ -129,7 +142,11 @@ impl<'a> World<'a> {
         }
         let task = &report.attempt.as_ref()?.task;
         let first = self.submissions.get(&task.submission())?;
-        Some(TaskIndex(first.0.saturating_add(usize::from(task.copy_number().saturating_sub(1)))))
+        Some(TaskIndex(
+            first
+                .0
+                .saturating_add(usize::from(task.copy_number().saturating_sub(1))),
+        ))
     }
 }
 

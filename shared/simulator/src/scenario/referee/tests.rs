@@ -68,7 +68,7 @@ fn who_does_not_fit_or_may_not_go_there_or_is_not_submitted_is_not_passed_over()
 
 #[test]
 fn room_that_nobody_can_know_of_yet_counts_for_nobody() {
-    let rows = "0,1,1,300,0,0,,1,\n0,1,1,100,0,1,,2,\n0,1,1,300,0,9,,1,";
+    let rows = "0,1,1,300,0,9,,1,\n0,1,1,100,0,1,,2,\n0,1,1,300,0,9,,1,";
     let (workload, fleet) = (workload(rows), fleet("i-1,a,t,9,400,0"));
     for (start_ms, inverted) in [(1_199, 0), (1_200, 1)] {
         let mut referee = Referee::new(&workload, &fleet, 200);
@@ -93,7 +93,13 @@ fn starts_without_room_and_second_starts_are_noticed() {
     let mut referee = all_submitted(&workload, &fleet, 0);
     referee.started_on(TaskIndex(0), FIRST, 0);
     referee.started_on(TaskIndex(0), FIRST, 0);
-    assert_eq!((referee.measures().repeated_starts, referee.measures().overcommitted), (1, 0));
+    assert_eq!(
+        (
+            referee.measures().repeated_starts,
+            referee.measures().overcommitted
+        ),
+        (1, 0)
+    );
     referee.started_on(TaskIndex(1), FIRST, 0);
     assert_eq!(referee.measures().overcommitted, 1);
 }
