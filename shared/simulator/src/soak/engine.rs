@@ -87,7 +87,8 @@ impl Engine {
         let ecs = simulated_ecs(&workload, &clusters, began);
         let mut pace = Rng::with_seed(seed ^ 0x7061_6365);
         let [slow, quick] = RETRIES_MS;
-        let retries_ms = if pace.bool() { slow } else { quick };
+        let slow_retries = pace.bool() && options.mutation != Some(Mutation::SilentRepeat);
+        let retries_ms = if slow_retries { slow } else { quick };
         let letters = workload.letters.clone();
         let parts = Parts {
             began,
