@@ -86,7 +86,7 @@ enum PassEnd {
     Complete,
     /// Look again at once: something changed, or there is more to plan.
     Again,
-    /// Look again in a few seconds: throttled, or launches without an answer.
+    /// Look again in a few seconds: throttled, refused, or launches without an answer.
     Later,
     /// Another cycle has taken the turn.
     TurnLost,
@@ -101,6 +101,9 @@ struct Cycle<'a, L, E, M, C> {
     records: BTreeMap<ContainerInstanceArn, Arc<InstanceRecord>>,
     /// Instances where ECS refused a task in this cycle.
     closed: BTreeSet<ContainerInstanceArn>,
+    /// Whether a closed instance may have room a moment later without any news of it: what ECS refused for
+    /// may have passed before it was asked what it sees. A constraint that ECS judges differently stays so.
+    look_again_soon: bool,
     /// Why ECS refused the first task of a lane in this cycle.
     refusals: BTreeMap<LaneKey, HoldReason>,
     report: CycleReport,
@@ -120,7 +123,8 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
     let mut report = CycleReport::default();
     loop {
         let now = ports.clock.now();
-        let until = now.saturating_add_millis(TURN_LEASE_MS);
+        // No lease outlasts its invocation: the wake message of one that died would find the turn taken.
+        let until = now.saturating_add_millis(TURN_LEASE_MS).min(deadline);
         let turn = match ports.ledger.take_turn(cluster, owner, now, until).await? {
             TurnRequest::Taken(turn) => turn,
             TurnRequest::HeldUntil(_) => {
@@ -131,9 +135,10 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
         let mut cycle = Cycle {
             ports,
             turn,
-            work_until: earlier_by(until.min(deadline), TIME_IN_HAND_MS),
+            work_until: earlier_by(until, TIME_IN_HAND_MS),
             records: BTreeMap::new(),
             closed: BTreeSet::new(),
+            look_again_soon: false,
             refusals: BTreeMap::new(),
             report,
         };
@@ -146,7 +151,11 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
         let (end, seen) = passes?;
         report = cycle.report;
         match end {
-            PassEnd::TurnLost => return Ok(CycleEnd::HeldByAnother),
+            PassEnd::TurnLost => {
+                // This cycle may have marked the cluster as awake after the other one let it fall asleep.
+                ports.messenger.wake(cluster, 0).await?;
+                return Ok(CycleEnd::HeldByAnother);
+            }
             PassEnd::Again | PassEnd::Later => {
                 let delay_seconds = if end == PassEnd::Later { RETRY_SECONDS } else { 0 };
                 ports.messenger.wake(cluster, delay_seconds).await?;
@@ -218,8 +227,13 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         if end == PlanEnd::MoreToPlan {
             return Ok(PassEnd::Again);
         }
+        let somebody_waits = !held.is_empty();
         self.record_holds(&stored_lanes, held).await?;
-        Ok(PassEnd::Complete)
+        Ok(if somebody_waits && self.look_again_soon {
+            PassEnd::Later
+        } else {
+            PassEnd::Complete
+        })
     }
 
     fn has_time(&self) -> bool {

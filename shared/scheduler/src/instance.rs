@@ -288,6 +288,10 @@ pub fn observe(stored: Option<&InstanceRecord>, report: &InstanceReport) -> Obse
     if report.version > newest.version || newest.status == InstanceStatus::Inactive {
         take_report(&mut state, report);
     }
+    // A described version has no time; its event, which may come later, has.
+    if state.updated_at.is_none() {
+        state.updated_at = report.updated_at;
+    }
     take_attributes(&mut state, report);
     mark_counted(&mut state, report);
     if state == *newest {

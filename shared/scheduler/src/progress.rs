@@ -232,6 +232,18 @@ impl TaskProgress {
         matches!(self.state, TaskState::Ended { .. } | TaskState::Refused { .. })
     }
 
+    /// Whether the task's entry in the waiting list has done its service. It is kept while a launch is under
+    /// way: a refused task is then in its old place without being put back.
+    pub const fn has_left_the_waiting_list(&self) -> bool {
+        match self.state {
+            TaskState::Waiting { .. } | TaskState::Reserved(_) => false,
+            TaskState::Started(_)
+            | TaskState::Ended { .. }
+            | TaskState::Refused { .. }
+            | TaskState::Doubt { .. } => true,
+        }
+    }
+
     fn with(&self, state: TaskState) -> Self {
         Self {
             attempt: self.attempt,

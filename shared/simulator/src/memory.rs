@@ -77,7 +77,10 @@ impl MemoryLedger {
     /// the generation, everybody else who runs at the same time gets as far as that, too. So flows that
     /// are polled side by side meet as invocations do that run at the same time.
     pub fn interleaved() -> Self {
-        Self { pace: Pace::Interleaved, ..Self::default() }
+        Self {
+            pace: Pace::Interleaved,
+            ..Self::default()
+        }
     }
 
     async fn pause(&self) {

@@ -9,7 +9,9 @@ use berth_control::ports::{
     Clock, DescribedInstance, Inspector, LaunchCall, Launcher, Messenger, PortError, TaskDefinitionAnswer,
 };
 use berth_control::wire::overrides::TaskOverrides;
-use berth_control::wire::submission::{LaunchRequest, LaunchType as AskedLaunchType, PlacementConstraint, TaskDefinitionName};
+use berth_control::wire::submission::{
+    LaunchRequest, LaunchType as AskedLaunchType, PlacementConstraint, TaskDefinitionName,
+};
 use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::demand::TaskDefinitionStatus;
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, TaskArn};
@@ -48,7 +50,11 @@ pub struct EcsPorts {
 impl EcsPorts {
     /// Ports onto this ECS.
     pub fn new(ecs: SimulatedEcs) -> Self {
-        Self { ecs: RefCell::new(ecs), calls: Cell::default(), expressions: RefCell::default() }
+        Self {
+            ecs: RefCell::new(ecs),
+            calls: Cell::default(),
+            expressions: RefCell::default(),
+        }
     }
 
     /// Works with the ECS itself, as the world outside Berth does.
@@ -63,8 +69,14 @@ impl EcsPorts {
 
     fn request(&self, call: &LaunchCall) -> Result<RunTaskRequest, EcsError> {
         let asked: &LaunchRequest = &call.request;
-        let overrides = asked.overrides.read().map_err(|error| EcsError::invalid(error.to_string()))?;
-        let constraints = asked.placement_constraints.iter().map(|constraint| self.constraint(constraint));
+        let overrides = asked
+            .overrides
+            .read()
+            .map_err(|error| EcsError::invalid(error.to_string()))?;
+        let constraints = asked
+            .placement_constraints
+            .iter()
+            .map(|constraint| self.constraint(constraint));
         let network = match &asked.network_configuration {
             None => NetworkConfiguration::Absent,
             Some(network) => NetworkConfiguration::Subnets(network.awsvpc_configuration.subnets.clone()),
@@ -103,9 +115,14 @@ impl EcsPorts {
 
 /// How long a task runs, by the overrides of its RunTask call.
 fn duration_ms(overrides: &TaskOverrides) -> Option<u64> {
-    let variables = overrides.container_overrides.iter().flat_map(|container| &container.environment);
+    let variables = overrides
+        .container_overrides
+        .iter()
+        .flat_map(|container| &container.environment);
     let named = |name: &Option<String>| name.as_deref() == Some(TASK_SECONDS_VARIABLE);
-    variables.filter(|it| named(&it.name)).find_map(|it| it.value.as_deref().and_then(read_millis))
+    variables
+        .filter(|it| named(&it.name))
+        .find_map(|it| it.value.as_deref().and_then(read_millis))
 }
 
 impl Launcher for EcsPorts {
@@ -115,9 +132,14 @@ impl Launcher for EcsPorts {
         let answer = self.request(call).and_then(|request| ecs.run_task(&request));
         let outcome = match answer {
             Ok(answer) => match (answer.tasks.into_iter().next(), answer.failures.first()) {
-                (Some(task), _) => LaunchOutcome::Placed { task, created_at: Some(now) },
+                (Some(task), _) => LaunchOutcome::Placed {
+                    task,
+                    created_at: Some(now),
+                },
                 (None, Some(failure)) => LaunchOutcome::Refused(Refusal::from_reason(failure.reason)),
-                (None, None) => LaunchOutcome::Unknown { message: "neither a task nor a failure".to_owned() },
+                (None, None) => LaunchOutcome::Unknown {
+                    message: "neither a task nor a failure".to_owned(),
+                },
             },
             Err(error) => outcome_of_error(&error),
         };
@@ -133,9 +155,15 @@ impl Launcher for EcsPorts {
 
 /// A token that belongs to another request names the tasks that exist, which is an answer.
 fn outcome_of_error(error: &EcsError) -> LaunchOutcome {
-    let existing = error.resource_ids.first().and_then(|task| TaskArn::parse(task).ok());
+    let existing = error
+        .resource_ids
+        .first()
+        .and_then(|task| TaskArn::parse(task).ok());
     match existing {
-        Some(task) if error.kind == EcsErrorKind::Conflict => LaunchOutcome::Placed { task, created_at: None },
+        Some(task) if error.kind == EcsErrorKind::Conflict => LaunchOutcome::Placed {
+            task,
+            created_at: None,
+        },
         _ => outcome_of_exception(Some(error.kind.code()), &error.message, Some(400)),
     }
 }
@@ -144,7 +172,9 @@ impl Inspector for EcsPorts {
     async fn task_definition(&self, name: &TaskDefinitionName) -> Result<TaskDefinitionAnswer, PortError> {
         let found = self.ecs.borrow().task_definition(name.as_str());
         Ok(match found {
-            None => TaskDefinitionAnswer::Unknown { message: "Unable to describe task definition.".to_owned() },
+            None => TaskDefinitionAnswer::Unknown {
+                message: "Unable to describe task definition.".to_owned(),
+            },
             Some(found) if found.definition.status == TaskDefinitionStatus::Active => {
                 TaskDefinitionAnswer::Active(Box::new(found.definition.clone()))
             }
@@ -158,7 +188,9 @@ impl Inspector for EcsPorts {
     ) -> Result<Option<Vec<ContainerInstanceArn>>, PortError> {
         let ecs = self.ecs.borrow();
         let instances = ecs.cluster(cluster).map(|cluster| cluster.registered_instances());
-        Ok(instances.ok().map(|instances| instances.map(|it| it.arn.clone()).collect()))
+        Ok(instances
+            .ok()
+            .map(|instances| instances.map(|it| it.arn.clone()).collect()))
     }
 
     async fn describe_instances(
@@ -183,8 +215,13 @@ impl Inspector for EcsPorts {
         instance: &ContainerInstanceArn,
     ) -> Result<Vec<TaskArn>, PortError> {
         let ecs = self.ecs.borrow();
-        let tasks = ecs.tasks_of(cluster).map_err(|error| failed("ListTasks", &error))?;
-        Ok(tasks.filter(|task| task.instance == *instance).map(|task| task.arn.clone()).collect())
+        let tasks = ecs
+            .tasks_of(cluster)
+            .map_err(|error| failed("ListTasks", &error))?;
+        Ok(tasks
+            .filter(|task| task.instance == *instance)
+            .map(|task| task.arn.clone())
+            .collect())
     }
 
     async fn describe_tasks(
@@ -193,14 +230,19 @@ impl Inspector for EcsPorts {
         tasks: &[TaskArn],
     ) -> Result<Vec<TaskReport>, PortError> {
         let ecs = self.ecs.borrow();
-        let described: Result<Vec<_>, EcsError> =
-            tasks.iter().filter_map(|task| ecs.describe_task(cluster, task).transpose()).collect();
+        let described: Result<Vec<_>, EcsError> = tasks
+            .iter()
+            .filter_map(|task| ecs.describe_task(cluster, task).transpose())
+            .collect();
         described.map_err(|error| failed("DescribeTasks", &error))
     }
 }
 
 fn failed(operation: &'static str, error: &EcsError) -> PortError {
-    PortError::Failed { operation, message: error.to_string() }
+    PortError::Failed {
+        operation,
+        message: error.to_string(),
+    }
 }
 
 /// A wake message on its way.
@@ -233,7 +275,10 @@ impl MemoryQueues {
 
 impl Messenger for MemoryQueues {
     async fn wake(&self, cluster: &ClusterName, delay_seconds: u16) -> Result<(), PortError> {
-        self.wakes.borrow_mut().push(SentWake { cluster: cluster.clone(), delay_seconds });
+        self.wakes.borrow_mut().push(SentWake {
+            cluster: cluster.clone(),
+            delay_seconds,
+        });
         Ok(())
     }
 

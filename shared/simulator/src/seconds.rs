@@ -8,7 +8,11 @@ pub fn read_millis(text: &str) -> Option<u64> {
         return None;
     }
     let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(fraction)
+    whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1_000)?
+        .checked_add(fraction)
 }
 
 /// Decimal seconds from milliseconds, as [`read_millis`] reads them.
@@ -43,7 +47,13 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        for (millis, text) in [(12_000, "12"), (250, "0.25"), (7, "0.007"), (1_100, "1.1"), (0, "0")] {
+        for (millis, text) in [
+            (12_000, "12"),
+            (250, "0.25"),
+            (7, "0.007"),
+            (1_100, "1.1"),
+            (0, "0"),
+        ] {
             assert_eq!(write_millis(millis), text);
             assert_eq!(read_millis(text), Some(millis));
         }

@@ -6,7 +6,10 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn berth(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_berth")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_berth"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -30,7 +33,10 @@ fn without_arguments_the_story_is_told_and_compared() {
     let shown = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(shown.contains("0:10:00  20 (priority 90) submitted"), "{shown}");
-    let calls = shown.lines().find(|line| line.starts_with("RunTask calls")).unwrap();
+    let calls = shown
+        .lines()
+        .find(|line| line.starts_with("RunTask calls"))
+        .unwrap();
     assert_eq!(calls.split_whitespace().nth(2), Some("120"), "{calls}");
     // It does not go to a terminal, so there are no colours and no progress bar.
     assert!(!shown.contains('\u{1b}') && output.stderr.is_empty());
@@ -38,8 +44,14 @@ fn without_arguments_the_story_is_told_and_compared() {
 
 #[test]
 fn json_is_one_object_and_nothing_else() {
-    let arguments =
-        ["simulate", "--tasks", &story("story.csv"), "--instances", &story("story.instances.csv"), "--json"];
+    let arguments = [
+        "simulate",
+        "--tasks",
+        &story("story.csv"),
+        "--instances",
+        &story("story.instances.csv"),
+        "--json",
+    ];
     let output = berth(&arguments);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["schedulers"][0]["name"], "berth");
@@ -59,28 +71,55 @@ fn bad_files_are_both_named_with_their_problems_and_nothing_is_played() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
     let complaint = text(&output.stderr);
-    assert!(complaint.contains("bad.tasks.csv: line 2, column 4 (`memory_mib`): `lots` is not a whole number"), "{complaint}");
-    assert!(complaint.contains("bad.instances.csv: line 1, column 5 (`memory`): unknown column"), "{complaint}");
+    assert!(
+        complaint.contains("bad.tasks.csv: line 2, column 4 (`memory_mib`): `lots` is not a whole number"),
+        "{complaint}"
+    );
+    assert!(
+        complaint.contains("bad.instances.csv: line 1, column 5 (`memory`): unknown column"),
+        "{complaint}"
+    );
 }
 
 #[test]
 fn a_missing_file_is_named() {
-    let output = berth(&["simulate", "--tasks", "no-such.csv", "--instances", &story("story.instances.csv")]);
+    let output = berth(&[
+        "simulate",
+        "--tasks",
+        "no-such.csv",
+        "--instances",
+        &story("story.instances.csv"),
+    ]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).starts_with("error: no-such.csv: cannot be read: "), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).starts_with("error: no-such.csv: cannot be read: "),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
 fn the_local_run_needs_no_crate_of_aws() {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--package", "berth-simulator", "--edges", "normal,build", "--prefix", "none", "--offline"])
+        .args([
+            "tree",
+            "--package",
+            "berth-simulator",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--offline",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
     assert!(tree.status.success(), "{}", text(&tree.stderr));
     let crates = text(&tree.stdout);
     assert!(crates.contains("berth-scheduler"), "{crates}");
-    let of_aws: Vec<&str> =
-        crates.lines().filter(|line| line.starts_with("aws") || line.starts_with("lambda_runtime")).collect();
+    let of_aws: Vec<&str> = crates
+        .lines()
+        .filter(|line| line.starts_with("aws") || line.starts_with("lambda_runtime"))
+        .collect();
     assert!(of_aws.is_empty(), "{of_aws:?}");
 }

@@ -110,6 +110,9 @@ impl DynamoLedger {
                 Try::Written => return Ok(Committed::Done),
                 Try::Conflict => pause(number).await,
                 Try::Refused(met, fence) => {
+                    // Whoever reads the record again and writes it must not meet the same other writers at
+                    // the same moment.
+                    pause(1).await;
                     return verdict(&parts, &met, fence).ok_or_else(|| PortError::Failed {
                         operation: "commit",
                         message: "the transaction was cancelled without a reason".to_owned(),

@@ -50,14 +50,15 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let id = admission.rank.task();
         let stored = ledger.load_task(&id).await?;
         let now = self.ports.clock.now();
-        let progress = stored
-            .as_ref()
-            .map(|task| task.progress.reserve(admission.instance.clone(), now));
-        let (Some(stored), Some(Ok(progress))) = (stored, progress) else {
+        let Some(stored) = stored.filter(|task| !task.progress.has_left_the_waiting_list()) else {
             ledger
                 .dequeue(&self.turn.cluster, &admission.lane, &admission.rank)
                 .await?;
             return Ok(Reservation::Orphan);
+        };
+        let Ok(progress) = stored.progress.reserve(admission.instance.clone(), now) else {
+            // Another cycle has reserved it since this one looked. It may yet be refused and need its entry.
+            return Ok(Reservation::Conflict);
         };
         let task = stored.after(progress);
         let Some(record) = self.records.get(&admission.instance) else {

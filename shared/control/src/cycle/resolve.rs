@@ -10,6 +10,7 @@ use berth_scheduler::report::{TaskReport, TaskStatus};
 use berth_scheduler::timestamp::Timestamp;
 
 use super::reserve::Reserved;
+use super::settle::weightier;
 use super::{Cycle, PassEnd};
 use crate::ports::{Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, Pin, PortError};
 use crate::records::TaskRecord;
@@ -33,9 +34,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             if resolved.is_some() {
                 self.report.resolved = self.report.resolved.saturating_add(1);
             }
-            if end != Some(PassEnd::Later) {
-                end = resolved.or(end);
-            }
+            end = weightier(end, resolved);
         }
         Ok(end)
     }
@@ -127,6 +126,16 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 }
                 Ok(None)
             }
+            // The call was turned away at the door, which tells nothing about an earlier one.
+            LaunchOutcome::Unavailable { .. } => Ok(None),
+            LaunchOutcome::Invalid { message } => match self.find(&reserved.task, earlier).await? {
+                Some(report) => self.adopt(&reserved.task, &report).await.map(Some),
+                None if !earlier.earlier_calls_are_over(now) => Ok(None),
+                None => {
+                    self.settle(vec![(reserved, LaunchOutcome::Invalid { message })])
+                        .await
+                }
+            },
             outcome => {
                 let end = self.settle(vec![(reserved, outcome)]).await?;
                 Ok(end.or(Some(PassEnd::Again)))
@@ -141,18 +150,8 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         reserved: &ReservedTask,
         now: Timestamp,
     ) -> Result<Option<PassEnd>, PortError> {
-        let (ecs, cluster) = (self.ports.ecs, self.turn.cluster.clone());
-        let there = ecs.list_tasks(&cluster, &reserved.instance).await?;
-        let reports = ecs.describe_tasks(&cluster, &there).await?;
-        let attempt = task.attempt();
-        let found = reports
-            .iter()
-            .find(|report| report.attempt.as_ref() == Some(&attempt));
-        match found {
-            Some(report) => {
-                self.adopt(task, &attempt, report).await?;
-                Ok(Some(PassEnd::Again))
-            }
+        match self.find(task, reserved).await? {
+            Some(report) => self.adopt(task, &report).await.map(Some),
             None if reserved.is_beyond_memory(now) => {
                 self.doubt(task, reserved).await?;
                 Ok(Some(PassEnd::Again))
@@ -161,20 +160,31 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         }
     }
 
-    async fn adopt(
-        &mut self,
+    /// The ECS task of an attempt, running or stopped a moment ago, by the mark it was started with.
+    async fn find(
+        &self,
         task: &TaskRecord,
-        attempt: &AttemptId,
-        report: &TaskReport,
-    ) -> Result<(), PortError> {
-        record_own_task(self.ports.ledger, &self.turn.cluster, attempt, report).await?;
+        reserved: &ReservedTask,
+    ) -> Result<Option<TaskReport>, PortError> {
+        let (ecs, cluster) = (self.ports.ecs, &self.turn.cluster);
+        let there = ecs.list_tasks(cluster, &reserved.instance).await?;
+        let reports = ecs.describe_tasks(cluster, &there).await?;
+        let attempt = task.attempt();
+        Ok(reports
+            .into_iter()
+            .find(|report| report.attempt.as_ref() == Some(&attempt)))
+    }
+
+    async fn adopt(&mut self, task: &TaskRecord, report: &TaskReport) -> Result<PassEnd, PortError> {
+        record_own_task(self.ports.ledger, &self.turn.cluster, &task.attempt(), report).await?;
         if report.status != TaskStatus::Stopped {
             self.report.started = self.report.started.saturating_add(1);
         }
         self.ports
             .ledger
             .dequeue(&self.turn.cluster, &task.lane, &task.rank)
-            .await
+            .await?;
+        Ok(PassEnd::Again)
     }
 
     /// Nobody can tell any more whether the task ran. It is not started again; people decide.
@@ -193,10 +203,12 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 ec2_instance_id,
             },
         );
-        self.commit_with_release(&doubtful, task.after(progress)).await?;
-        self.ports
-            .ledger
-            .dequeue(&self.turn.cluster, &task.lane, &task.rank)
-            .await
+        if self.commit_with_release(&doubtful, task.after(progress)).await? == Committed::Done {
+            self.ports
+                .ledger
+                .dequeue(&self.turn.cluster, &task.lane, &task.rank)
+                .await?;
+        }
+        Ok(())
     }
 }

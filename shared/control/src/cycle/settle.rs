@@ -7,7 +7,7 @@ use std::sync::Arc;
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{AttemptId, ContainerInstanceArn, TaskArn};
 use berth_scheduler::instance::InstanceRecord;
-use berth_scheduler::launch::{LaunchOutcome, Refusal};
+use berth_scheduler::launch::{LaunchOutcome, Refusal, RefusalKind};
 use berth_scheduler::progress::CLOCK_SKEW_MS;
 use berth_scheduler::report::ReportSource;
 use berth_scheduler::timestamp::Timestamp;
@@ -128,6 +128,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     async fn settle_refused(&mut self, reserved: &Reserved, refusal: Refusal) -> Result<PassEnd, PortError> {
         self.report.refused = self.report.refused.saturating_add(1);
         self.closed.insert(reserved.pin.instance.clone());
+        self.look_again_soon |= refusal.kind != RefusalKind::Constraint;
         self.refusals.insert(
             reserved.task.lane.clone(),
             HoldReason::RefusedByEcs {
@@ -165,31 +166,34 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             .messenger
             .refuse(&refusal.to_message(record.id.as_str(), &body, now))
             .await?;
-        if let Ok(progress) = record.progress.refuse(record.progress.attempt, message) {
-            self.commit_with_release(reserved, record.after(progress)).await?;
+        let Ok(progress) = record.progress.refuse(record.progress.attempt, message) else {
+            return Ok(());
+        };
+        if self.commit_with_release(reserved, record.after(progress)).await? == Committed::Done {
+            self.ports
+                .ledger
+                .dequeue(&self.turn.cluster, &record.lane, &record.rank)
+                .await?;
         }
-        self.ports
-            .ledger
-            .dequeue(&self.turn.cluster, &record.lane, &record.rank)
-            .await
+        Ok(())
     }
 
     /// Puts a task that was definitely not started back in its old place: its waiting entry never left.
     pub(super) async fn requeue(&mut self, reserved: &Reserved, reason: String) -> Result<(), PortError> {
         let record = &reserved.task;
-        match record.progress.requeue(record.progress.attempt, reason) {
-            Ok(progress) => self.commit_with_release(reserved, record.after(progress)).await,
-            Err(_moved_on) => Ok(()),
+        if let Ok(progress) = record.progress.requeue(record.progress.attempt, reason) {
+            self.commit_with_release(reserved, record.after(progress)).await?;
         }
+        Ok(())
     }
 
     /// Writes a task's record and takes back its reservation, together: an attempt whose task waits again
-    /// must not hold room, and one that holds room must be resolvable.
+    /// must not hold room, and one that holds room must be resolvable. Somebody else's change of the task stands.
     pub(super) async fn commit_with_release(
         &mut self,
         reserved: &Reserved,
         task: crate::records::TaskRecord,
-    ) -> Result<(), PortError> {
+    ) -> Result<Committed, PortError> {
         let (ledger, cluster) = (self.ports.ledger, self.turn.cluster.clone());
         let (arn, attempt) = (&reserved.pin.instance, reserved.attempt());
         let mut record = self.records.get(arn).cloned();
@@ -211,9 +215,9 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                     if let Some(released) = released {
                         self.records.insert(arn.clone(), Arc::new(released));
                     }
-                    return Ok(());
+                    return Ok(Committed::Done);
                 }
-                Committed::TaskMoved | Committed::TurnLost => return Ok(()),
+                moved @ (Committed::TaskMoved | Committed::TurnLost) => return Ok(moved),
             }
         }
     }
@@ -274,7 +278,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
 
 /// Which of two ends of a pass counts: patience before haste, and haste before being done. A pass that ends
 /// because nothing can be started now is over.
-fn weightier(one: Option<PassEnd>, other: Option<PassEnd>) -> Option<PassEnd> {
+pub(super) fn weightier(one: Option<PassEnd>, other: Option<PassEnd>) -> Option<PassEnd> {
     let weight = |end: &PassEnd| match end {
         PassEnd::Again => 0,
         PassEnd::Later => 1,

@@ -281,3 +281,24 @@ fn every_change_raises_the_revision() {
     assert_eq!(fourth.release(&attempt("a")), None);
     assert_eq!(fourth.place(&attempt("a"), task("t"), at(1)), None);
 }
+
+/// Found by the model: the reconciler stored a version before its event came, and the event's time, which
+/// tells that the report counts a fresh task, was ignored because the version was known.
+#[test]
+fn the_event_of_a_version_that_was_described_before_brings_its_time() {
+    let described = InstanceReport {
+        updated_at: None,
+        source: ReportSource::Described {
+            placed_before: vec![],
+        },
+        ..report(2, 412)
+    };
+    let placed = record(&report(1, 512))
+        .reserve(attempt("a"), &memory(100), &group())
+        .unwrap()
+        .place(&attempt("a"), task("t"), at(2))
+        .unwrap();
+    let unsure = updated(Some(&placed), &described);
+    assert_eq!(free(&unsure), 312);
+    assert_eq!(free(&updated(Some(&unsure), &report(2, 412))), 412);
+}

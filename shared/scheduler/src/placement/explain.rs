@@ -62,18 +62,35 @@ impl Misses {
         }
     }
 
-    fn measured<const N: usize>(
-        mut yardstick: Yardstick<N>,
-        occupancy: &Occupancy<'_>,
-        rules: &RuleSet,
-    ) -> Self {
-        let mut misses = Self::default();
+    fn measured<const N: usize>(yardstick: Yardstick<N>, occupancy: &Occupancy<'_>, rules: &RuleSet) -> Self {
         let amounts = occupancy.all_amounts();
-        for ordinal in rules.members().iter().map(|ordinal| *ordinal as usize) {
-            let room = amounts.get(ordinal).copied().unwrap_or_default();
-            misses.keep_nearest(yardstick.measure(room), ordinal);
+        let members = rules.members();
+        let mut short = [0_u32; N];
+        let mut measure = |nearest: Option<(Miss, usize)>, ordinal: usize, room: &Amounts| {
+            let miss = yardstick.measure(*room, &mut short);
+            match nearest {
+                Some((smallest, _)) if smallest <= miss => nearest,
+                _ => Some((miss, ordinal)),
+            }
+        };
+        let mut nearest = None;
+        if members.len() == amounts.len() {
+            for (ordinal, room) in amounts.iter().enumerate() {
+                nearest = measure(nearest, ordinal, room);
+            }
+        } else {
+            for ordinal in members.iter().map(|ordinal| *ordinal as usize) {
+                let Some(room) = amounts.get(ordinal) else {
+                    continue;
+                };
+                nearest = measure(nearest, ordinal, room);
+            }
         }
-        for (count, short) in misses.counts.iter_mut().zip(yardstick.short) {
+        let mut misses = Self {
+            nearest,
+            ..Self::default()
+        };
+        for (count, short) in misses.counts.iter_mut().zip(short) {
             *count = short as usize;
         }
         misses

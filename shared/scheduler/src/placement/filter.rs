@@ -276,6 +276,7 @@ impl RuleSet {
                 .map(|ordinal| self.judge(ordinal, occupancy))
                 .collect()
         };
+        self.members.reserve(self.verdicts.len());
         for (verdict, ordinal) in self.verdicts.iter().zip(0_u32..) {
             if *verdict == PASSES {
                 self.members.push(ordinal);

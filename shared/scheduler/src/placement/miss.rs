@@ -52,14 +52,12 @@ fn amount(needed: u32, remaining: u32) -> (u64, u64) {
     (u64::from(needed), u64::from(needed.saturating_sub(remaining)))
 }
 
-/// Measures the misses of one demand without ports on many instances, and counts what is short: of the first
-/// `N` of cpu, memory, gpu and eni, when the demand has no others.
+/// Measures the misses of one demand without ports on many instances: of the first `N` of cpu, memory, gpu
+/// and eni, when the demand has no others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Yardstick<const N: usize> {
     needed: [u32; N],
     weights: [u64; N],
-    /// How many instances were short of each.
-    pub(super) short: [u32; N],
 }
 
 impl<const N: usize> Yardstick<N> {
@@ -71,20 +69,14 @@ impl<const N: usize> Yardstick<N> {
         Self {
             needed,
             weights: needed.map(|needed| weight(u64::from(needed))),
-            short: [0; N],
         }
     }
 
-    /// The miss on an instance with this room.
+    /// The miss on an instance with this room; counts what is short there.
     #[inline]
-    pub(super) fn measure(&mut self, room: Amounts) -> Miss {
+    pub(super) fn measure(&self, room: Amounts, short: &mut [u32; N]) -> Miss {
         let mut miss = 0_u64;
-        let each = self
-            .needed
-            .iter()
-            .zip(&self.weights)
-            .zip(room.each())
-            .zip(&mut self.short);
+        let each = self.needed.iter().zip(&self.weights).zip(room.each()).zip(short);
         for (((needed, weight), free), short) in each {
             let missing = needed.saturating_sub(free);
             let is_short = u32::from(missing > 0);
@@ -152,7 +144,8 @@ mod tests {
                 eni,
                 ..room(cpu, memory)
             };
-            let quick = Yardstick::<4>::new(Amounts::of_demand(&demand)).measure(Amounts::of_room(&room));
+            let quick = Yardstick::<4>::new(Amounts::of_demand(&demand))
+                .measure(Amounts::of_room(&room), &mut [0; 4]);
             assert_eq!(quick, miss(&demand, &room));
         }
     }

@@ -1,6 +1,7 @@
 //! Choosing by looking at every instance that passes the rules: for the first decisions, and where no index
 //! helps.
 
+use super::amounts::Amounts;
 use super::chain::Step;
 use super::shuffle::Shuffle;
 use super::view::{Score, View, compare};
@@ -13,23 +14,19 @@ pub(super) fn best(view: &View<'_, '_>) -> Option<usize> {
     let steps = view.chain.steps();
     let scores: Vec<Score<'_>> = steps.iter().map(|step| view.score(*step)).collect();
     let Some((first, rest)) = scores.split_first() else {
-        return best_by(view, &[], |_| 0);
+        return best_by(view, &[], |_, _| 0);
     };
     // One loop for each kind of strategy, so that the kind is not asked for each instance.
     match first {
-        Score::Memory(amounts) => best_by(view, rest, |ordinal| {
-            amounts.get(ordinal).map_or(u64::MAX, |it| u64::from(it.memory))
-        }),
-        Score::Cpu(amounts) => best_by(view, rest, |ordinal| {
-            amounts.get(ordinal).map_or(u64::MAX, |it| u64::from(it.cpu))
-        }),
-        Score::Random(_) | Score::Count { .. } => best_by(view, rest, |ordinal| first.of(ordinal)),
+        Score::Memory(_) => best_by(view, rest, |_, free| u64::from(free.memory)),
+        Score::Cpu(_) => best_by(view, rest, |_, free| u64::from(free.cpu)),
+        Score::Random(_) | Score::Count { .. } => best_by(view, rest, |ordinal, _| first.of(ordinal)),
     }
 }
 
 /// The instance with room and the smallest score; `rest` decides between equals, then the ordinal.
 #[inline]
-fn best_by(view: &View<'_, '_>, rest: &[Score<'_>], score: impl Fn(usize) -> u64) -> Option<usize> {
+fn best_by(view: &View<'_, '_>, rest: &[Score<'_>], score: impl Fn(usize, &Amounts) -> u64) -> Option<usize> {
     let amounts = view.occupancy.all_amounts();
     let mut best: Option<usize> = None;
     let mut smallest = u64::MAX;
@@ -38,9 +35,14 @@ fn best_by(view: &View<'_, '_>, rest: &[Score<'_>], score: impl Fn(usize) -> u64
             continue;
         }
         for ordinal in ordinals.iter().map(|ordinal| *ordinal as usize) {
-            let has_amounts = amounts.get(ordinal).is_some_and(|free| free.cover(view.demand));
-            let score = score(ordinal);
-            if !has_amounts || score > smallest {
+            let Some(free) = amounts.get(ordinal) else {
+                continue;
+            };
+            if !free.cover(view.demand) {
+                continue;
+            }
+            let score = score(ordinal, free);
+            if score > smallest {
                 continue;
             }
             let better = match best {

@@ -8,7 +8,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{BAD_INPUT, complain, print};
-use crate::scenario::{Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Workload, compare, story};
+use crate::scenario::{
+    Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Workload, compare, story,
+};
 
 /// Tasks from which on a run may last long enough for a progress bar.
 const LONG_RUN_TASKS: usize = 5_000;
@@ -47,8 +49,13 @@ pub(super) fn run_story() -> ExitCode {
     };
     let intro = "The story: one container instance with room for 5 tasks of 100 MiB, 100 such tasks of five minutes \
                  each,\nand after ten minutes 20 urgent ones. Time is virtual; the code is Berth's own.\n\n";
-    let options = PlayOptions { seed: SEED, moments_max: usize::MAX };
-    play(&scenario, &options, |comparison| shown(intro, &scenario, comparison))
+    let options = PlayOptions {
+        seed: SEED,
+        moments_max: usize::MAX,
+    };
+    play(&scenario, &options, |comparison| {
+        shown(intro, &scenario, comparison)
+    })
 }
 
 /// Plays a workload from files.
@@ -65,9 +72,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let moments_max = if arguments.json { 0 } else { arguments.moments };
-    let options = PlayOptions { seed: arguments.seed, moments_max };
+    let options = PlayOptions {
+        seed: arguments.seed,
+        moments_max,
+    };
     play(&scenario, &options, |comparison| {
-        if arguments.json { format!("{}\n", comparison.to_json()) } else { shown("", &scenario, comparison) }
+        if arguments.json {
+            format!("{}\n", comparison.to_json())
+        } else {
+            shown("", &scenario, comparison)
+        }
     })
 }
 
@@ -83,7 +97,11 @@ fn play(scenario: &Scenario, options: &PlayOptions, show: impl FnOnce(&Compariso
     let bar = progress_bar(scenario);
     let result = compare(scenario, options, &mut |scheduler, started| {
         if let Some(bar) = &bar {
-            let before = if scheduler == Scheduler::NaiveSqs { scenario.workload.tasks() } else { 0 };
+            let before = if scheduler == Scheduler::NaiveSqs {
+                scenario.workload.tasks()
+            } else {
+                0
+            };
             bar.set_message(scheduler.title());
             bar.set_position(before.saturating_add(started) as u64);
         }
@@ -114,7 +132,11 @@ fn progress_bar(scenario: &Scenario) -> Option<ProgressBar> {
 
 fn shown(intro: &str, scenario: &Scenario, comparison: &Comparison) -> String {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colours = if stdout().is_terminal() && !no_colour { Colours::On } else { Colours::Off };
+    let colours = if stdout().is_terminal() && !no_colour {
+        Colours::On
+    } else {
+        Colours::Off
+    };
     let timeline = comparison.timeline.render(&scenario.fleet);
     format!("{intro}{timeline}\n{}", comparison.to_table(colours))
 }

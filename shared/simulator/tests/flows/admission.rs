@@ -12,7 +12,9 @@ fn refused(reason: &str) -> LaunchOutcome {
 }
 
 fn unknown() -> LaunchOutcome {
-    LaunchOutcome::Unknown { message: "timed out".to_owned() }
+    LaunchOutcome::Unknown {
+        message: "timed out".to_owned(),
+    }
 }
 
 #[test]
@@ -37,7 +39,9 @@ fn a_launch_is_pinned_and_carries_the_attempts_own_token() {
     assert_eq!(calls[0].pin.ec2_instance_id.as_str(), "i-a");
     assert_eq!(calls[0].attempt.started_by(), "berth/1/etl");
     assert_eq!(calls[0].client_token.len(), 64);
-    let TaskState::Started(started) = world.task("etl").progress.state else { panic!() };
+    let TaskState::Started(started) = world.task("etl").progress.state else {
+        panic!()
+    };
     assert_eq!((started.instance, started.task), (arn("a"), ecs_task("1-etl")));
 }
 
@@ -70,7 +74,10 @@ fn the_same_submission_twice_is_one_task_and_another_one_with_its_id_is_refused(
 #[test]
 fn every_copy_of_a_submission_is_a_task_of_its_own() {
     let world = World::with_instances(&["a"]);
-    world.send(&[message("m", r#"{"id": "etl", "taskDefinition": "small", "count": 3}"#)]);
+    world.send(&[message(
+        "m",
+        r#"{"id": "etl", "taskDefinition": "small", "count": 3}"#,
+    )]);
     assert_eq!(world.launched(), ["etl", "etl/2", "etl/3"]);
 }
 
@@ -80,7 +87,11 @@ fn a_submission_that_comes_before_any_capacity_starts_when_an_instance_registers
     world.send(&[submission("t", 0, "small")]);
     assert_eq!(world.waiting(), ["t"]);
     world.register(&report("a", 1, 512));
-    assert_eq!(*world.queues.wakes.borrow(), [0], "asleep, so the tracker sends a wake");
+    assert_eq!(
+        *world.queues.wakes.borrow(),
+        [0],
+        "asleep, so the tracker sends a wake"
+    );
     world.send(&[wake()]);
     assert_eq!(world.launched(), ["t"]);
     assert!(world.waiting().is_empty());
@@ -92,7 +103,10 @@ fn an_unusable_task_definition_is_refused_by_name() {
     let batch = world.send(&[submission("t", 0, "retired"), submission("u", 0, "nobody:3")]);
     assert_eq!(batch.refused, 2);
     let refusals = world.queues.refusals.borrow();
-    let reasons: Vec<String> = refusals.iter().map(|refusal| refusal["reason"].to_string()).collect();
+    let reasons: Vec<String> = refusals
+        .iter()
+        .map(|refusal| refusal["reason"].to_string())
+        .collect();
     assert!(reasons[0].contains("`retired` is INACTIVE"), "{reasons:?}");
     assert!(reasons[1].contains("`nobody:3` is not known"), "{reasons:?}");
 }
@@ -127,7 +141,12 @@ fn nobody_is_placed_where_a_higher_ranked_task_was_refused_a_moment_ago() {
     assert!(batch.failed.is_empty());
     assert_eq!(world.launched(), ["high"]);
     assert_eq!(world.waiting(), ["high", "low"]);
-    assert_eq!(world.task("high").progress.state, TaskState::Waiting { last_refusal: Some("AGENT".into()) });
+    assert_eq!(
+        world.task("high").progress.state,
+        TaskState::Waiting {
+            last_refusal: Some("AGENT".into())
+        }
+    );
     assert_eq!(world.free("a"), 512, "the reservation is given back");
 }
 
@@ -138,7 +157,11 @@ fn an_unanswered_launch_is_repeated_with_the_same_token_and_adopted() {
     world.send(&[submission("t", 0, "small")]);
     assert!(matches!(world.task("t").progress.state, TaskState::Reserved(_)));
     assert_eq!(world.free("a"), 412, "it may run: its room stays reserved");
-    assert_eq!(*world.queues.wakes.borrow(), [0, 5], "asleep at registration; then again in five seconds");
+    assert_eq!(
+        *world.queues.wakes.borrow(),
+        [0, 5],
+        "asleep at registration; then again in five seconds"
+    );
     world.pass_seconds(5);
     world.send(&[wake()]);
     let calls = world.ecs.calls.borrow();
@@ -156,15 +179,25 @@ fn a_refusal_after_an_unanswered_launch_is_definite_only_when_the_first_call_can
     world.answer(refused("RESOURCE:MEMORY"));
     world.pass_seconds(5);
     world.cycle();
-    assert!(matches!(world.task("t").progress.state, TaskState::Reserved(_)), "the first call may be late");
+    assert!(
+        matches!(world.task("t").progress.state, TaskState::Reserved(_)),
+        "the first call may be late"
+    );
     world.pass_seconds(60);
     world.cycle();
-    assert_eq!(world.launched().len(), 2, "nothing new can be learnt by asking again");
+    assert_eq!(
+        world.launched().len(),
+        2,
+        "nothing new can be learnt by asking again"
+    );
     world.pass_seconds(120);
     world.answer(refused("RESOURCE:MEMORY"));
     world.cycle();
     assert_eq!(world.launched().len(), 3);
-    assert!(matches!(world.task("t").progress.state, TaskState::Waiting { .. }));
+    assert!(matches!(
+        world.task("t").progress.state,
+        TaskState::Waiting { .. }
+    ));
 }
 
 #[test]
@@ -175,7 +208,10 @@ fn a_token_that_may_be_forgotten_is_never_sent_again() {
     world.pass_seconds(51 * 60);
     world.cycle();
     assert_eq!(world.launched().len(), 1);
-    assert!(matches!(world.task("t").progress.state, TaskState::Reserved(_)), "it may yet be found");
+    assert!(
+        matches!(world.task("t").progress.state, TaskState::Reserved(_)),
+        "it may yet be found"
+    );
     world.pass_seconds(15 * 60);
     world.cycle();
     assert_eq!(world.launched().len(), 1);
@@ -212,20 +248,35 @@ fn throttling_keeps_the_order_and_tries_again_in_a_few_seconds() {
 #[test]
 fn a_request_that_ecs_will_never_take_is_refused_with_its_reason() {
     let world = World::with_instances(&["a"]);
-    world.answer(LaunchOutcome::Invalid { message: "TaskDefinition is inactive".to_owned() });
+    world.answer(LaunchOutcome::Invalid {
+        message: "TaskDefinition is inactive".to_owned(),
+    });
     world.send(&[submission("bad", 9, "small"), submission("good", 0, "small")]);
     assert_eq!(world.launched(), ["bad", "good"]);
-    assert!(matches!(world.task("bad").progress.state, TaskState::Refused { .. }));
+    assert!(matches!(
+        world.task("bad").progress.state,
+        TaskState::Refused { .. }
+    ));
     let refusals = world.queues.refusals.borrow();
-    assert!(refusals[0]["reason"].to_string().contains("TaskDefinition is inactive"));
-    assert!(refusals[0]["body"].to_string().contains("task-definition/small:1"));
+    assert!(
+        refusals[0]["reason"]
+            .to_string()
+            .contains("TaskDefinition is inactive")
+    );
+    assert!(
+        refusals[0]["body"]
+            .to_string()
+            .contains("task-definition/small:1")
+    );
     assert!(world.waiting().is_empty());
 }
 
 #[test]
 fn a_missing_right_is_no_fault_of_the_task() {
     let world = World::with_instances(&["a"]);
-    world.answer(LaunchOutcome::Unavailable { message: "not authorized to perform: ecs:RunTask".to_owned() });
+    world.answer(LaunchOutcome::Unavailable {
+        message: "not authorized to perform: ecs:RunTask".to_owned(),
+    });
     world.send(&[submission("t", 0, "small")]);
     assert_eq!(world.waiting(), ["t"]);
     assert!(world.hold().to_string().contains("ecs:RunTask"));
@@ -237,19 +288,28 @@ fn a_missing_right_is_no_fault_of_the_task() {
 fn a_wake_that_finds_the_turn_taken_makes_its_holder_look_again() {
     let world = World::with_instances(&["a"]);
     let until = world.deadline();
-    let taken = now(world.ledger.take_turn(&cluster(), "other", world.clock_now(), until)).unwrap();
+    let taken = now(world
+        .ledger
+        .take_turn(&cluster(), "other", world.clock_now(), until))
+    .unwrap();
     let TurnRequest::Taken(turn) = taken else { panic!() };
     let seen = now(world.ledger.begin_pass(&cluster())).unwrap();
     assert_eq!(world.cycle(), CycleEnd::HeldByAnother);
     now(world.ledger.hand_back(&turn)).unwrap();
-    assert_eq!(now(world.ledger.fall_asleep(&cluster(), seen)).unwrap(), FallAsleep::Moved);
+    assert_eq!(
+        now(world.ledger.fall_asleep(&cluster(), seen)).unwrap(),
+        FallAsleep::Moved
+    );
 }
 
 #[test]
 fn a_holder_that_died_is_followed_when_its_lease_is_over_and_can_reserve_no_more() {
     let world = World::with_instances(&["a"]);
     let until = world.clock_now().saturating_add_millis(TURN_LEASE_MS);
-    let taken = now(world.ledger.take_turn(&cluster(), "dead", world.clock_now(), until)).unwrap();
+    let taken = now(world
+        .ledger
+        .take_turn(&cluster(), "dead", world.clock_now(), until))
+    .unwrap();
     let TurnRequest::Taken(old) = taken else { panic!() };
     world.send(&[submission("t", 0, "small")]);
     assert!(world.launched().is_empty());
@@ -258,8 +318,15 @@ fn a_holder_that_died_is_followed_when_its_lease_is_over_and_can_reserve_no_more
     assert_eq!(world.launched(), ["t"]);
     let task = world.task("t");
     let late = task.after(task.progress.clone());
-    let change = berth_control::ports::Change { task: Some(&late), instance: None, turn: Some(&old) };
-    assert_eq!(now(world.ledger.commit(change)).unwrap(), berth_control::ports::Committed::TurnLost);
+    let change = berth_control::ports::Change {
+        task: Some(&late),
+        instance: None,
+        turn: Some(&old),
+    };
+    assert_eq!(
+        now(world.ledger.commit(change)).unwrap(),
+        berth_control::ports::Committed::TurnLost
+    );
 }
 
 #[test]
@@ -280,7 +347,11 @@ fn a_cycle_without_time_hands_over_with_a_wake() {
     let tasks: Vec<_> = (0..3).map(|n| submission(&format!("t{n}"), 0, "small")).collect();
     world.queues.wakes.borrow_mut().clear();
     let settings = berth_control::settings::Settings::parse("default", "").unwrap();
-    let invocation = berth_control::intake::Invocation { settings: &settings, owner: "short", deadline: far };
+    let invocation = berth_control::intake::Invocation {
+        settings: &settings,
+        owner: "short",
+        deadline: far,
+    };
     let batch = now(berth_control::intake::take_in(world.ports(), invocation, &tasks));
     assert_eq!(batch.accepted, 3);
     assert!(world.launched().is_empty());
@@ -300,4 +371,68 @@ fn after_a_failed_cycle_somebody_looks_again_when_its_lease_is_over() {
     let batch = world.send(&[submission("t", 0, "small")]);
     assert_eq!((batch.accepted, batch.failed_cycles.len()), (1, 1));
     assert_eq!(*world.queues.wakes.borrow(), [0, 65]);
+}
+
+/// Found by the model: a holder that was paused beyond its lease took the entry of a task that another cycle
+/// had reserved for one left behind, and removed it. That launch was refused, and nobody knew that the task
+/// waited.
+#[test]
+fn a_task_that_another_cycle_has_reserved_keeps_its_waiting_entry() {
+    let world = World::with_instances(&["a"]);
+    world.answer(unknown());
+    world.send(&[submission("t", 0, "small")]);
+    // The reservation as it was before the other cycle's write reached this cycle's view.
+    let reserved = world.task("t");
+    assert!(!reserved.progress.has_left_the_waiting_list());
+    assert_eq!(world.waiting(), ["t"]);
+    world.pass_seconds(5);
+    world.answer(refused("RESOURCE:MEMORY"));
+    world.cycle();
+    assert_eq!(world.waiting(), ["t"]);
+}
+
+/// Found by the model: a task of somebody else had the room for a moment. Its end was announced before the
+/// refused task was back in its place, so no news was left to wake anybody.
+#[test]
+fn after_a_refusal_somebody_looks_again_in_a_few_seconds() {
+    let world = World::with_instances(&["a"]);
+    world.answer(refused("RESOURCE:MEMORY"));
+    world.send(&[submission("t", 0, "small")]);
+    assert_eq!(world.queues.wakes.borrow().last(), Some(&5));
+    world.cycle();
+    assert_eq!(world.launched(), ["t", "t"]);
+}
+
+#[test]
+fn a_constraint_that_ecs_judges_differently_is_not_tried_every_few_seconds() {
+    let world = World::with_instances(&["a"]);
+    world.queues.wakes.borrow_mut().clear();
+    world.answer(refused("MemberOf placement constraint unsatisfied."));
+    world.send(&[submission("t", 0, "small")]);
+    assert!(world.queues.wakes.borrow().is_empty());
+    assert_eq!(world.waiting(), ["t"]);
+}
+
+#[test]
+fn a_repeated_call_that_is_turned_away_at_the_door_tells_nothing_about_the_first_one() {
+    let world = World::with_instances(&["a"]);
+    world.answer(unknown());
+    world.send(&[submission("t", 0, "small")]);
+    for seconds in [5, 300] {
+        world.pass_seconds(seconds);
+        world.answer(LaunchOutcome::Unavailable {
+            message: "not authorized".to_owned(),
+        });
+        world.cycle();
+        assert!(
+            matches!(world.task("t").progress.state, TaskState::Reserved(_)),
+            "it may run"
+        );
+    }
+    let calls = world.ecs.calls.borrow();
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.client_token == calls[0].client_token)
+    );
 }

@@ -16,7 +16,11 @@ fn run(world: &World) -> ReconcileReport {
 fn a_new_deployment_knows_its_instances_before_any_event() {
     let world = World::default();
     world.send(&[submission("t", 0, "small")]);
-    world.ecs.instances.borrow_mut().insert(arn("a"), report("a", 7, 512));
+    world
+        .ecs
+        .instances
+        .borrow_mut()
+        .insert(arn("a"), report("a", 7, 512));
     let found = run(&world);
     assert_eq!((found.instances, found.corrected), (1, 1));
     assert!(!world.queues.wakes.borrow().is_empty());
@@ -28,7 +32,13 @@ fn a_new_deployment_knows_its_instances_before_any_event() {
 fn nothing_is_corrected_twice() {
     let world = World::with_instances(&["a"]);
     world.queues.wakes.borrow_mut().clear();
-    assert_eq!(run(&world), ReconcileReport { instances: 1, ..ReconcileReport::default() });
+    assert_eq!(
+        run(&world),
+        ReconcileReport {
+            instances: 1,
+            ..ReconcileReport::default()
+        }
+    );
     assert!(world.queues.wakes.borrow().is_empty());
 }
 
@@ -50,7 +60,11 @@ fn the_end_of_a_task_that_no_event_told_of_is_found() {
     world.send(&[submission("t", 0, "small")]);
     let stopped = world.task_report(0, TaskStatus::Stopped);
     world.ecs.tasks.borrow_mut().insert(stopped.task.clone(), stopped);
-    world.ecs.instances.borrow_mut().insert(arn("a"), report("a", 9, 512));
+    world
+        .ecs
+        .instances
+        .borrow_mut()
+        .insert(arn("a"), report("a", 9, 512));
     assert_eq!(run(&world).ends_found, 1);
     assert!(matches!(world.task("t").progress.state, TaskState::Ended { .. }));
     assert_eq!(world.free("a"), 512);
@@ -82,7 +96,9 @@ fn a_lost_wake_up_is_made_good() {
 #[test]
 fn an_unresolved_launch_is_looked_at_again() {
     let world = World::with_instances(&["a"]);
-    world.answer(LaunchOutcome::Unknown { message: "timed out".to_owned() });
+    world.answer(LaunchOutcome::Unknown {
+        message: "timed out".to_owned(),
+    });
     world.send(&[submission("t", 0, "small")]);
     world.queues.wakes.borrow_mut().clear();
     run(&world);

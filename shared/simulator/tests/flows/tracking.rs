@@ -15,7 +15,11 @@ fn an_older_report_changes_nothing_and_a_repeated_one_is_announced_again() {
     assert_eq!(world.observe(&report("a", 1, 0)), Tracked::Stale);
     assert_eq!(world.observe(&report("a", 2, 512)), Tracked::Known);
     assert_eq!(world.free("a"), 512);
-    assert_eq!(world.queues.wakes.borrow().len(), 2, "the wake behind the first report may be lost");
+    assert_eq!(
+        world.queues.wakes.borrow().len(),
+        2,
+        "the wake behind the first report may be lost"
+    );
 }
 
 #[test]
@@ -23,7 +27,10 @@ fn the_end_of_a_task_frees_its_room_and_is_recorded() {
     let world = World::with_instances(&["a"]);
     world.send(&[submission("t", 0, "small")]);
     world.observe(&report("a", 2, 412));
-    assert_eq!(world.observe_task(&world.task_report(0, TaskStatus::Stopped)), Tracked::Recorded);
+    assert_eq!(
+        world.observe_task(&world.task_report(0, TaskStatus::Stopped)),
+        Tracked::Recorded
+    );
     world.observe(&report("a", 3, 512));
     assert_eq!(world.free("a"), 512);
     assert!(matches!(world.task("t").progress.state, TaskState::Ended { .. }));
@@ -43,13 +50,18 @@ fn a_stopping_task_keeps_its_room_until_it_has_stopped() {
 #[test]
 fn an_event_may_tell_of_a_start_before_runtask_answers() {
     let world = World::with_instances(&["a"]);
-    world.answer(LaunchOutcome::Unknown { message: "connection reset".to_owned() });
+    world.answer(LaunchOutcome::Unknown {
+        message: "connection reset".to_owned(),
+    });
     world.send(&[submission("t", 0, "small")]);
     world.observe_task(&world.task_report(0, TaskStatus::Running));
     assert!(matches!(world.task("t").progress.state, TaskState::Started(_)));
     world.cycle();
     assert_eq!(world.launched(), ["t"], "nothing is left to resolve");
-    assert!(world.waiting().is_empty(), "the cycle removes the entry that is left behind");
+    assert!(
+        world.waiting().is_empty(),
+        "the cycle removes the entry that is left behind"
+    );
 }
 
 #[test]
@@ -73,12 +85,25 @@ fn tasks_of_others_are_known_by_their_events() {
         ..world.task_report(0, status)
     };
     world.observe(&report("a", 2, 312));
-    assert_eq!(world.observe_task(&other(1, TaskStatus::Running)), Tracked::Recorded);
+    assert_eq!(
+        world.observe_task(&other(1, TaskStatus::Running)),
+        Tracked::Recorded
+    );
     assert_eq!(world.observe_task(&other(1, TaskStatus::Running)), Tracked::Known);
-    assert_eq!(world.observe_task(&other(2, TaskStatus::Stopping)), Tracked::Recorded);
+    assert_eq!(
+        world.observe_task(&other(2, TaskStatus::Stopping)),
+        Tracked::Recorded
+    );
     world.observe(&report("a", 3, 412));
-    assert_eq!(world.free("a"), 212, "our unreported task and the stopping one of others");
-    assert_eq!(world.observe_task(&other(3, TaskStatus::Stopped)), Tracked::Recorded);
+    assert_eq!(
+        world.free("a"),
+        212,
+        "our unreported task and the stopping one of others"
+    );
+    assert_eq!(
+        world.observe_task(&other(3, TaskStatus::Stopped)),
+        Tracked::Recorded
+    );
     assert_eq!(world.free("a"), 312);
 }
 

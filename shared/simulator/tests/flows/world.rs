@@ -14,7 +14,9 @@ use berth_control::settings::Settings;
 use berth_control::track::{Tracked, track_instance, track_task};
 use berth_control::wire::submission::TaskDefinitionName;
 use berth_control::wire::task_definition;
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Ec2InstanceId, ReportVersion, TaskArn, TaskGroup, TaskId};
+use berth_scheduler::id::{
+    ClusterName, ContainerInstanceArn, Ec2InstanceId, ReportVersion, TaskArn, TaskGroup, TaskId,
+};
 use berth_scheduler::launch::LaunchOutcome;
 use berth_scheduler::quantity::{CpuUnits, MemoryMib};
 use berth_scheduler::report::{
@@ -63,8 +65,10 @@ pub(crate) fn cluster() -> ClusterName {
 }
 
 pub(crate) fn arn(name: &str) -> ContainerInstanceArn {
-    ContainerInstanceArn::parse(&format!("arn:aws:ecs:us-east-1:123456789012:container-instance/default/{name}"))
-        .unwrap()
+    ContainerInstanceArn::parse(&format!(
+        "arn:aws:ecs:us-east-1:123456789012:container-instance/default/{name}"
+    ))
+    .unwrap()
 }
 
 pub(crate) fn ecs_task(name: &str) -> TaskArn {
@@ -124,7 +128,10 @@ impl World {
     }
 
     pub(crate) fn register(&self, report: &InstanceReport) -> Tracked {
-        self.ecs.instances.borrow_mut().insert(report.instance.clone(), report.clone());
+        self.ecs
+            .instances
+            .borrow_mut()
+            .insert(report.instance.clone(), report.clone());
         self.observe(report)
     }
 
@@ -137,12 +144,21 @@ impl World {
     }
 
     pub(crate) fn ports(&self) -> Ports<'_, MemoryLedger, ScriptedEcs, Queues, TestClock> {
-        Ports { ledger: &self.ledger, ecs: &self.ecs, messenger: &self.queues, clock: &self.clock }
+        Ports {
+            ledger: &self.ledger,
+            ecs: &self.ecs,
+            messenger: &self.queues,
+            clock: &self.clock,
+        }
     }
 
     pub(crate) fn send(&self, messages: &[InboundMessage]) -> BatchReport {
         let settings = Settings::parse("default", "environment,resources").unwrap();
-        let invocation = Invocation { settings: &settings, owner: "test", deadline: self.deadline() };
+        let invocation = Invocation {
+            settings: &settings,
+            owner: "test",
+            deadline: self.deadline(),
+        };
         now(take_in(self.ports(), invocation, messages))
     }
 
@@ -163,22 +179,35 @@ impl World {
     }
 
     pub(crate) fn task(&self, id: &str) -> TaskRecord {
-        now(self.ledger.load_task(&TaskId::parse(id).unwrap())).unwrap().expect("the task is recorded")
+        now(self.ledger.load_task(&TaskId::parse(id).unwrap()))
+            .unwrap()
+            .expect("the task is recorded")
     }
 
     /// The tasks that RunTask was called for, in order.
     pub(crate) fn launched(&self) -> Vec<String> {
-        self.ecs.calls.borrow().iter().map(|call| call.attempt.task.to_string()).collect()
+        self.ecs
+            .calls
+            .borrow()
+            .iter()
+            .map(|call| call.attempt.task.to_string())
+            .collect()
     }
 
     /// The tasks that wait, in order.
     pub(crate) fn waiting(&self) -> Vec<String> {
-        self.ledger.waiting(&cluster()).iter().map(|(rank, _)| rank.task().to_string()).collect()
+        self.ledger
+            .waiting(&cluster())
+            .iter()
+            .map(|(rank, _)| rank.task().to_string())
+            .collect()
     }
 
     /// What is free on an instance by its record, in MiB.
     pub(crate) fn free(&self, name: &str) -> u32 {
-        let record = now(self.ledger.load_instance(&cluster(), &arn(name))).unwrap().expect("recorded");
+        let record = now(self.ledger.load_instance(&cluster(), &arn(name)))
+            .unwrap()
+            .expect("recorded");
         record.room().memory.get()
     }
 
@@ -198,14 +227,21 @@ impl World {
     pub(crate) fn task_report(&self, call: usize, status: TaskStatus) -> TaskReport {
         let call = &self.ecs.calls.borrow()[call];
         TaskReport {
-            task: ecs_task(&format!("{}-{}", call.attempt.task.copy_number(), call.attempt.task.submission())),
+            task: ecs_task(&format!(
+                "{}-{}",
+                call.attempt.task.copy_number(),
+                call.attempt.task.submission()
+            )),
             instance: Some(call.pin.instance.clone()),
             version: ReportVersion::new(1),
             status,
             created_at: Some(Timestamp::from_millis(0)),
             group: TaskGroup::parse("family:small").unwrap(),
             attempt: Some(call.attempt.clone()),
-            demand: Demand { memory: MemoryMib::new(100), ..Demand::default() },
+            demand: Demand {
+                memory: MemoryMib::new(100),
+                ..Demand::default()
+            },
             end: (status == TaskStatus::Stopped).then(TaskEnd::default),
         }
     }
@@ -231,7 +267,11 @@ impl Inspector for ScriptedEcs {
             "small" => 100,
             "huge" => 900,
             "retired" => return Ok(TaskDefinitionAnswer::Inactive),
-            _ => return Ok(TaskDefinitionAnswer::Unknown { message: "no such family".to_owned() }),
+            _ => {
+                return Ok(TaskDefinitionAnswer::Unknown {
+                    message: "no such family".to_owned(),
+                });
+            }
         };
         let definition: task_definition::TaskDefinition = serde_json::from_value(serde_json::json!({
             "taskDefinitionArn":
@@ -286,14 +326,19 @@ impl Messenger for Queues {
     async fn wake(&self, _cluster: &ClusterName, delay_seconds: u16) -> Result<(), PortError> {
         if let Some(left) = self.wake_failures.get().checked_sub(1) {
             self.wake_failures.set(left);
-            return Err(PortError::Failed { operation: "send a wake message", message: "no connection".to_owned() });
+            return Err(PortError::Failed {
+                operation: "send a wake message",
+                message: "no connection".to_owned(),
+            });
         }
         self.wakes.borrow_mut().push(delay_seconds);
         Ok(())
     }
 
     async fn refuse(&self, refusal: &str) -> Result<(), PortError> {
-        self.refusals.borrow_mut().push(serde_json::from_str(refusal).unwrap());
+        self.refusals
+            .borrow_mut()
+            .push(serde_json::from_str(refusal).unwrap());
         Ok(())
     }
 }
