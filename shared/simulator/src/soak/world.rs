@@ -308,10 +308,8 @@ impl World {
             delay_ms += self.fault_number(FaultKind::MessageDelayed, 60_000);
         }
         if self.hits(FaultKind::MessageDuplicated) {
-            if queue == Queue::Wake {
-                // Whoever receives the second copy deletes both.
-                self.disturb();
-            }
+            // Whoever receives the second copy deletes both, even if the first one's receiver has died.
+            self.disturb();
             let later_ms = delay_ms + self.fault_number(FaultKind::MessageDuplicated, 2_000);
             self.plan_in(later_ms, Due::Message(number));
         }
