@@ -191,8 +191,11 @@ fn worst_cases() -> Outcome<Vec<WorstCase>> {
     ])
 }
 
-/// The parts of the table; words on the command line choose some of them.
-const PARTS: [(&str, fn() -> Outcome<()>); 6] = [
+/// A part of the table: its name and what prints it.
+type Part = (&'static str, fn() -> Outcome<()>);
+
+/// Words on the command line choose some of them.
+const PARTS: [Part; 6] = [
     ("cases", print_cases),
     ("others", print_others),
     ("worst", print_worst_cases),

@@ -268,14 +268,15 @@ impl<'a> Referee<'a> {
                 waiting.keys().next().is_some_and(|best| *best < start.standing)
             };
             let mut waiting = self.waiting.iter().enumerate();
-            waiting
-                .any(|(shape, waiting)| stands_before(waiting) && self.could_use(shape, start))
+            waiting.any(|(shape, waiting)| stands_before(waiting) && self.could_use(shape, start))
         });
         inverted.count() as u64
     }
 
     fn could_use(&self, shape: usize, start: &FreshStart) -> bool {
-        let Some(needs) = self.workload.shapes.get(shape) else { return false };
+        let Some(needs) = self.workload.shapes.get(shape) else {
+            return false;
+        };
         let matches = match self.matching.get(shape) {
             Some(Some(known)) => known.get(start.on.0).copied().unwrap_or(false),
             _ => start.holding.contains(&shape),
@@ -284,9 +285,15 @@ impl<'a> Referee<'a> {
     }
 
     fn holds_now(&self, shape: usize, on: InstanceIndex) -> bool {
-        let constraint = self.workload.shapes.get(shape).and_then(|needs| needs.constraint.as_ref());
+        let constraint = self
+            .workload
+            .shapes
+            .get(shape)
+            .and_then(|needs| needs.constraint.as_ref());
         let host = self.instances.get(on.0);
-        constraint.zip(host).is_some_and(|(expression, host)| expression.matches(host))
+        constraint
+            .zip(host)
+            .is_some_and(|(expression, host)| expression.matches(host))
     }
 
     fn amounts(&self, entry: &Entry) -> Amounts {
