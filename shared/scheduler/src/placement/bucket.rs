@@ -27,7 +27,11 @@ pub(super) struct Bucket {
 #[derive(Clone, Copy, Debug)]
 struct Summary {
     last: Key,
+    /// At least the largest free amounts.
     max: Amounts,
+    /// How many instances left the block since `max` was exact. It is measured again when it was misleading
+    /// and not before, because most blocks are not looked into in between.
+    left: u32,
 }
 
 /// Neighbours in the order.
@@ -73,6 +77,7 @@ impl Bucket {
             self.summaries.push(Summary {
                 last: key,
                 max: amounts,
+                left: 0,
             });
         }
         let position = self
@@ -81,10 +86,8 @@ impl Bucket {
         let at = (self.blocks.get_mut(position), self.summaries.get_mut(position));
         let (Some(block), Some(summary)) = at else { return };
         block.insert(key, amounts);
-        *summary = Summary {
-            last: summary.last.max(key),
-            max: summary.max.max(amounts),
-        };
+        summary.last = summary.last.max(key);
+        summary.max = summary.max.max(amounts);
         if block.keys.len() >= BLOCK_LEN.saturating_mul(2) {
             let rest = block.split();
             *summary = block.summary();
@@ -98,30 +101,34 @@ impl Bucket {
         let position = self.first_block_from(key);
         let at = (self.blocks.get_mut(position), self.summaries.get_mut(position));
         let (Some(block), Some(summary)) = at else { return };
-        let Some(removed) = block.remove(key) else { return };
+        block.remove(key);
         if block.keys.is_empty() {
             self.blocks.remove(position);
             self.summaries.remove(position);
         } else {
-            summary.max = Amounts::max_without(removed, summary.max, &block.amounts);
+            summary.left = summary.left.saturating_add(1);
             summary.last = block.keys.last().copied().unwrap_or(key);
         }
     }
 
     /// The first instance with room whose key is from `from` on and before `until`.
-    pub(super) fn first_fit(&self, demand: Amounts, from: Key, until: Key) -> Option<Key> {
+    pub(super) fn first_fit(&mut self, demand: Amounts, from: Key, until: Key) -> Option<Key> {
         let start = self.first_block_from(from);
-        let blocks = self.summaries.iter().zip(&self.blocks).skip(start);
+        let blocks = self.summaries.iter_mut().zip(&self.blocks).skip(start);
         let mut before = 0;
         for (summary, block) in blocks {
             if before >= until {
                 return None;
             }
             before = summary.last;
-            if summary.max.cover(demand)
-                && let Some(key) = block.first_fit(demand)
-            {
+            if !summary.max.cover(demand) {
+                continue;
+            }
+            if let Some(key) = block.first_fit(demand) {
                 return (key < until).then_some(key);
+            }
+            if summary.left > 0 {
+                *summary = block.summary();
             }
         }
         None
@@ -148,6 +155,7 @@ impl Block {
         Summary {
             last: self.keys.last().copied().unwrap_or(0),
             max: Amounts::max_of(&self.amounts),
+            left: 0,
         }
     }
 
@@ -157,10 +165,11 @@ impl Block {
         self.amounts.insert(place, amounts);
     }
 
-    fn remove(&mut self, key: Key) -> Option<Amounts> {
-        let place = self.keys.binary_search(&key).ok()?;
-        self.keys.remove(place);
-        Some(self.amounts.remove(place))
+    fn remove(&mut self, key: Key) {
+        if let Ok(place) = self.keys.binary_search(&key) {
+            self.keys.remove(place);
+            self.amounts.remove(place);
+        }
     }
 
     fn split(&mut self) -> Self {

@@ -14,11 +14,14 @@ const BUCKETS_MAX: usize = if cfg!(test) { 6 } else { 64 };
 /// An index that missed placements on more than one in this many of its instances is built anew.
 const REBUILD_SHARE: usize = 4;
 
+/// No instance has this key: its ordinal would be too large.
+const ABSENT: Key = Key::MAX;
+
 /// The instances that pass a set of rules, in the order of a chain.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// The key of each instance; `None` when it is not in the index.
-    keys: Vec<Option<Key>>,
+    /// The key of each instance; [`ABSENT`] when it is not in the index.
+    keys: Vec<Key>,
     bucket_of: Vec<u32>,
     buckets: Vec<Bucket>,
     len: usize,
@@ -44,7 +47,7 @@ impl Index {
 
     fn sort_all(&mut self, view: &View<'_, '_>) {
         let mut sorted: Vec<Vec<Key>> = vec![Vec::new(); self.buckets.len()];
-        self.keys = vec![None; view.occupancy.len()];
+        self.keys = vec![ABSENT; view.occupancy.len()];
         self.len = 0;
         for ordinal in view
             .rules
@@ -59,7 +62,7 @@ impl Index {
                 .get(ordinal)
                 .and_then(|bucket| sorted.get_mut(*bucket as usize));
             if let (Some(slot), Some(bucket)) = (self.keys.get_mut(ordinal), bucket) {
-                *slot = Some(key);
+                *slot = key;
                 bucket.push(key);
                 self.len = self.len.saturating_add(1);
             }
@@ -98,32 +101,31 @@ impl Index {
 
     fn refresh(&mut self, ordinal: usize, view: &View<'_, '_>) {
         let belongs = view.rules.passes(ordinal) && view.has_ports(ordinal);
-        let now = belongs.then(|| key(view, ordinal));
+        let now = if belongs { key(view, ordinal) } else { ABSENT };
         let Some(known) = self.keys.get_mut(ordinal) else {
             return;
         };
         let before = std::mem::replace(known, now);
-        let bucket = self
-            .bucket_of
-            .get(ordinal)
-            .and_then(|it| self.buckets.get_mut(*it as usize));
-        let Some(bucket) = bucket else { return };
-        if let Some(before) = before {
+        let bucket = self.bucket_of.get(ordinal);
+        let Some(bucket) = bucket.and_then(|it| self.buckets.get_mut(*it as usize)) else {
+            return;
+        };
+        if before != ABSENT {
             bucket.remove(before);
             self.len = self.len.saturating_sub(1);
         }
-        if let Some(now) = now {
+        if now != ABSENT {
             bucket.insert(now, view.occupancy.amounts(ordinal));
             self.len = self.len.saturating_add(1);
         }
     }
 
     /// The best instance with room.
-    pub(super) fn best(&self, view: &View<'_, '_>) -> Option<usize> {
+    pub(super) fn best(&mut self, view: &View<'_, '_>) -> Option<usize> {
         let lead: Vec<Score<'_>> = view.chain.lead().iter().map(|step| view.score(*step)).collect();
         let from = first_key(view);
         let mut best: Option<(usize, Key)> = None;
-        for bucket in &self.buckets {
+        for bucket in &mut self.buckets {
             let order = match best {
                 None => Ordering::Less,
                 Some((example, _)) => compare(&lead, bucket.example(), example),
@@ -157,8 +159,9 @@ impl Index {
         let until = from | Key::from(u32::MAX);
         if view.chain.tail() == [Step::Random] {
             let is_equal = |ordinal: &usize| {
-                let key = self.keys.get(*ordinal).copied().flatten();
-                key.is_some_and(|key| (from..=until).contains(&key))
+                self.keys
+                    .get(*ordinal)
+                    .is_some_and(|key| (from..until).contains(key))
                     && view.occupancy.amounts(*ordinal).cover(view.demand)
                     && compare(lead, *ordinal, example).is_eq()
             };
