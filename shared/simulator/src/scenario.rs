@@ -97,7 +97,7 @@ impl Scheduler {
 }
 
 /// Is told how far a run is: who plays, and how many tasks have started.
-pub type Progress<'p> = dyn FnMut(Scheduler, usize) + 'p;
+pub type Progress<'p> = dyn Fn(Scheduler, usize) + Sync + 'p;
 
 /// What came of a scenario.
 #[derive(Clone, Debug)]
@@ -211,11 +211,16 @@ pub fn story() -> Result<Scenario, InputError> {
 pub fn compare(
     scenario: &Scenario,
     options: &PlayOptions,
-    progress: &mut Progress<'_>,
+    progress: &Progress<'_>,
 ) -> Result<Comparison, ScenarioError> {
     let timeline = Timeline::of_at_most(options.moments_max);
-    let (berth, timeline) = berth::run(scenario, timeline, progress)?;
-    let naive = naive::run(scenario, options.seed, progress)?;
+    // Each has a world of its own, so they can play at the same time.
+    let (berth, naive) = std::thread::scope(|threads| {
+        let naive = threads.spawn(|| naive::run(scenario, options.seed, progress));
+        (berth::run(scenario, timeline, progress), naive.join())
+    });
+    let (berth, timeline) = berth?;
+    let naive = naive.map_err(|_panic| ScenarioError::unexpected("the naive worker", "it panicked"))??;
     let referee = Referee::new(&scenario.workload, &scenario.fleet, EVENT_LATENCY_MS);
     let bound = |shape| referee.can_ever_fit(shape);
     Ok(Comparison {

@@ -1,5 +1,7 @@
 //! `berth` and `berth simulate` as a user calls them.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

@@ -95,15 +95,10 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), InputError> {
 
 fn play(scenario: &Scenario, options: &PlayOptions, show: impl FnOnce(&Comparison) -> String) -> ExitCode {
     let bar = progress_bar(scenario);
-    let result = compare(scenario, options, &mut |scheduler, started| {
-        if let Some(bar) = &bar {
-            let before = if scheduler == Scheduler::NaiveSqs {
-                scenario.workload.tasks()
-            } else {
-                0
-            };
-            bar.set_message(scheduler.title());
-            bar.set_position(before.saturating_add(started) as u64);
+    // Both play at the same time; Berth, which does more, is the one to wait for.
+    let result = compare(scenario, options, &|scheduler, started| {
+        if let (Some(bar), Scheduler::Berth) = (&bar, scheduler) {
+            bar.set_position(started as u64);
         }
     });
     if let Some(bar) = bar {
@@ -124,9 +119,8 @@ fn progress_bar(scenario: &Scenario) -> Option<ProgressBar> {
     if tasks < LONG_RUN_TASKS || !stderr().is_terminal() {
         return None;
     }
-    // Each task is started twice: by Berth and by the naive worker.
-    let bar = ProgressBar::new(tasks.saturating_mul(2) as u64);
-    let style = ProgressStyle::with_template("{msg:>17} {wide_bar} {percent:>3} %");
+    let bar = ProgressBar::new(tasks as u64);
+    let style = ProgressStyle::with_template("{pos} of {len} tasks started {wide_bar} {percent:>3} %");
     Some(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
 }
 

@@ -16,6 +16,7 @@ use berth_scheduler::resources::{Demand, EniRoom, HostPorts, PortSet, Resources,
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
 
+use super::launch::LaunchType;
 use super::task::{Task, TaskNumber};
 
 /// The ports of the Docker daemon, SSH and the ECS agent.
@@ -208,6 +209,8 @@ pub struct Instance {
     attributes_reported: Option<Arc<AttributeSet>>,
     /// Of the attributes: telling instances with equal ones is quick with it.
     fingerprint: Fingerprint,
+    /// What the attributes say about the kind of machine.
+    kind: LaunchType,
     next_dynamic_port: u16,
     record: OnceCell<Arc<InstanceRecord>>,
 }
@@ -217,6 +220,14 @@ pub struct Instance {
 pub(super) enum Host {
     Up,
     Gone,
+}
+
+/// The agent of a machine outside AWS has a capability of its own.
+fn kind_of(attributes: &AttributeSet) -> LaunchType {
+    match attributes.get("ecs.capability.external") {
+        Some(_) => LaunchType::External,
+        None => LaunchType::Ec2,
+    }
 }
 
 /// A direction of accounting.
@@ -249,6 +260,7 @@ impl Instance {
             gpu_ids: registration.gpu_ids,
             eni_limit: eni::task_limit(&registration.attributes),
             fingerprint: registration.attributes.fingerprint(),
+            kind: kind_of(&registration.attributes),
             attributes: Arc::new(registration.attributes),
             tags: registration.tags,
             running: 0,
@@ -275,7 +287,7 @@ impl Instance {
 
     /// Whether it is a machine outside AWS: those take tasks of launch type EXTERNAL and no others.
     pub(super) fn is_external(&self) -> bool {
-        self.attributes.get("ecs.capability.external").is_some()
+        self.kind == LaunchType::External
     }
 
     /// What ECS says is free.
@@ -398,6 +410,7 @@ impl Instance {
     pub(super) fn set_attributes(&mut self, attributes: AttributeSet) {
         self.eni_limit = eni::task_limit(&attributes);
         self.fingerprint = attributes.fingerprint();
+        self.kind = kind_of(&attributes);
         self.attributes = Arc::new(attributes);
         self.refresh();
     }

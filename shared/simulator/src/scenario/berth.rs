@@ -80,7 +80,7 @@ struct Happenings {
 pub(super) fn run(
     scenario: &Scenario,
     timeline: Timeline,
-    progress: &mut Progress<'_>,
+    progress: &Progress<'_>,
 ) -> Result<(SchedulerRun, Timeline), ScenarioError> {
     let mut deployment = Deployment::new(scenario, timeline)?;
     // A new deployment: the reconciler fills the tables before anything else happens.

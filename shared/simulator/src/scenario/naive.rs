@@ -49,7 +49,7 @@ struct Worker<'a> {
 pub(super) fn run(
     scenario: &Scenario,
     seed: u64,
-    progress: &mut Progress<'_>,
+    progress: &Progress<'_>,
 ) -> Result<SchedulerRun, ScenarioError> {
     // RunTask itself tells whether there is room, at the very moment.
     let world = World::new(scenario, 0)?;

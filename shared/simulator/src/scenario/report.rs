@@ -26,6 +26,9 @@ pub enum Colours {
     Off,
 }
 
+/// A line of the table: its label, and where its number comes from.
+type Figure<T> = (&'static str, fn(&T) -> u64);
+
 impl Comparison {
     /// The comparison as one JSON object.
     pub fn to_json(&self) -> Value {
@@ -68,7 +71,7 @@ impl Comparison {
     pub fn to_table(&self, colours: Colours) -> String {
         let mut table = Table::default();
         table.row("", self.runs.iter().map(|run| run.scheduler.title().to_owned()));
-        let counts: [(&str, fn(&SchedulerRun) -> u64); 3] = [
+        let counts: [Figure<SchedulerRun>; 3] = [
             ("RunTask calls", |run| run.measures.run_task_calls),
             ("  refused by ECS", |run| run.measures.refused),
             ("inverted starts", |run| run.measures.inverted_starts),
@@ -110,7 +113,7 @@ impl Comparison {
             };
             let label = format!("wait, priority {} ({tasks})", priority.0.get());
             table.row(&label, self.runs.iter().map(|_| String::new()));
-            let parts: [(&str, fn(&WaitSummary) -> u64); 3] = [
+            let parts: [Figure<WaitSummary>; 3] = [
                 ("  mean", |it| it.mean_ms),
                 ("  p95", |it| it.p95_ms),
                 ("  max", |it| it.max_ms),

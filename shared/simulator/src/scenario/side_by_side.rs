@@ -8,24 +8,31 @@ use std::task::{Context, Poll, Waker};
 /// an invocation; whoever is not done by then waits for something that never comes.
 const ROUNDS_MAX: usize = 10_000;
 
+/// A future on its way to its result.
+struct Running<F: Future> {
+    future: Pin<Box<F>>,
+    result: Option<F::Output>,
+}
+
 /// Runs futures side by side: each goes on until it pauses, then the next one does. Answers their results in
 /// their order; `None` when one of them never ends.
 pub(super) fn side_by_side<F: Future>(futures: impl IntoIterator<Item = F>) -> Option<Vec<F::Output>> {
-    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures
-        .into_iter()
-        .map(|future| (Box::pin(future), None))
-        .collect();
+    let begin = |future| Running {
+        future: Box::pin(future),
+        result: None,
+    };
+    let mut running: Vec<Running<F>> = futures.into_iter().map(begin).collect();
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..ROUNDS_MAX {
         let mut all_done = true;
-        for (future, result) in running.iter_mut().filter(|(_, result)| result.is_none()) {
-            match future.as_mut().poll(&mut context) {
-                Poll::Ready(done) => *result = Some(done),
+        for it in running.iter_mut().filter(|it| it.result.is_none()) {
+            match it.future.as_mut().poll(&mut context) {
+                Poll::Ready(done) => it.result = Some(done),
                 Poll::Pending => all_done = false,
             }
         }
         if all_done {
-            return running.into_iter().map(|(_, result)| result).collect();
+            return running.into_iter().map(|it| it.result).collect();
         }
     }
     None

@@ -25,7 +25,7 @@ fn play(scenario: &Scenario, seed: u64) -> Comparison {
             seed,
             moments_max: 1_000,
         },
-        &mut |_, _| {},
+        &|_, _| {},
     )
     .unwrap()
 }

@@ -96,19 +96,17 @@ impl Workload {
                 continue;
             };
             tasks = tasks.saturating_add(entry.count);
-            let known = shapes.len();
-            let position = *shapes.entry(shape).or_insert(known);
+            let constraint = shape.constraint.as_ref().map(Expression::to_string);
+            let key = (shape.demand.clone(), constraint);
+            let position = *shapes.entry(key).or_insert_with(|| {
+                workload.shapes.push(shape);
+                workload.shapes.len().saturating_sub(1)
+            });
             workload.entries.push(Entry {
                 shape: position,
                 ..entry
             });
         }
-        let mut by_position: Vec<_> = shapes.into_iter().collect();
-        by_position.sort_by_key(|(_, position)| *position);
-        workload.shapes = by_position
-            .into_iter()
-            .map(|((demand, constraint), _)| TaskShape { demand, constraint })
-            .collect();
         workload
             .entries
             .sort_by_key(|entry| (entry.submit_ms, entry.line));
@@ -144,9 +142,7 @@ pub(super) fn group_of(demand: &Demand) -> String {
     format!("family:{}", family_of(demand))
 }
 
-type ShapeKey = (Demand, Option<Expression>);
-
-fn read_row(row: [Field<'_>; 9], problems: &mut Problems) -> Option<(ShapeKey, Entry)> {
+fn read_row(row: [Field<'_>; 9], problems: &mut Problems) -> Option<(TaskShape, Entry)> {
     let [
         submit,
         duration,
@@ -181,7 +177,11 @@ fn read_row(row: [Field<'_>; 9], problems: &mut Problems) -> Option<(ShapeKey, E
         count: count?,
         shape: 0,
     };
-    Some(((demand, expression?), entry))
+    let shape = TaskShape {
+        demand,
+        constraint: expression?,
+    };
+    Some((shape, entry))
 }
 
 /// The constraint, if there is one; `None` when it cannot be read.
