@@ -11,7 +11,9 @@ use berth_scheduler::report::{ReportSource, TaskEnd, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{PlacedTask, Reservation};
 use berth_scheduler::snapshot::InstanceView;
 
-use crate::ports::{Attention, Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports};
+use crate::ports::{
+    Attention, Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports, StoredLane,
+};
 use crate::track::{Tracked, change_instance, record_own_task, record_report};
 use crate::wake::announce;
 
@@ -19,6 +21,10 @@ use crate::wake::announce;
 /// ECS may not have it in every answer yet. In milliseconds.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 const FORGOTTEN_AFTER_MS: u64 = 10 * 60_000;
+
+/// Most entries of a lane that are looked at for ones left behind. Looking ends at the first that is in order,
+/// which is nearly always the very first.
+const HEADS_MAX: usize = 10;
 
 /// What a reconciliation found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -215,7 +221,7 @@ fn forgotten(
     }
 }
 
-/// Retires empty lanes, and wakes the admitter when somebody waits or a launch is unresolved and nobody is at
+/// Retires empty lanes, removes entries that were left behind, and wakes the admitter when somebody waits or a launch is unresolved and nobody is at
 /// work. This one does not ask whether the cluster believes itself awake: that belief may be what is wrong.
 async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
@@ -223,14 +229,22 @@ async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     stored: &[InstanceView],
     report: &mut ReconcileReport,
 ) -> Result<(), PortError> {
-    let lanes = ports.ledger.load_lanes(cluster, 1).await?;
+    let lanes = ports.ledger.load_lanes(cluster, HEADS_MAX).await?;
     let mut somebody_waits = false;
-    for stored_lane in &lanes {
-        if stored_lane.lane.heads.is_empty() {
-            ports.ledger.retire_lane(cluster, &stored_lane.lane.key).await?;
+    for StoredLane { lane, .. } in &lanes {
+        if lane.heads.is_empty() {
+            ports.ledger.retire_lane(cluster, &lane.key).await?;
             report.lanes_retired = report.lanes_retired.saturating_add(1);
-        } else {
-            somebody_waits = true;
+            continue;
+        }
+        somebody_waits = true;
+        // Entries left behind in a lane that fits nowhere are met by no cycle.
+        for head in &lane.heads {
+            let task = ports.ledger.load_task(&head.rank.task()).await?;
+            if task.is_some_and(|task| !task.progress.has_left_the_waiting_list()) {
+                break;
+            }
+            ports.ledger.dequeue(cluster, &lane.key, &head.rank).await?;
         }
     }
     let unresolved = stored

@@ -77,29 +77,31 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         self.ports.clock.now().saturating_add_millis(CLOCK_SKEW_MS)
     }
 
-    /// The task's record: started.
+    /// The task's record: started. Somebody else may have recorded the start, or the end, before; when it is
+    /// still reserved, the write met another one and is made again.
     async fn settle_started(
         &mut self,
         reserved: &Reserved,
         task: &TaskArn,
         created_at: Timestamp,
     ) -> Result<(), PortError> {
-        let record = &reserved.task;
-        if let Ok(progress) = record
-            .progress
-            .start(record.progress.attempt, task.clone(), created_at)
-        {
-            let started = record.after(progress);
-            // Somebody else's change can only be capacity-tracker's, which knew of the start before us.
-            self.ports
-                .ledger
-                .commit(Change {
-                    task: Some(&started),
-                    ..Change::default()
-                })
-                .await?;
-        }
         self.report.started = self.report.started.saturating_add(1);
+        let attempt = reserved.attempt();
+        let mut record = reserved.task.clone();
+        while let Ok(progress) = record.progress.start(attempt.number, task.clone(), created_at) {
+            let started = record.after(progress);
+            let change = Change {
+                task: Some(&started),
+                ..Change::default()
+            };
+            if self.ports.ledger.commit(change).await? == Committed::Done {
+                return Ok(());
+            }
+            match self.ports.ledger.load_task(&attempt.task).await? {
+                Some(stored) => record = stored,
+                None => return Ok(()),
+            }
+        }
         Ok(())
     }
 

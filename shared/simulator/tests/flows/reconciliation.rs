@@ -114,3 +114,15 @@ fn a_lane_that_nobody_waits_in_is_retired() {
     world.send(&[submission("u", 0, "small")]);
     assert_eq!(world.launched(), ["t", "u"]);
 }
+
+/// Found by the soak: a task had started, its instance had gone, and its entry waited for one like it for ever.
+#[test]
+fn an_entry_left_behind_where_nothing_fits_is_removed() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[submission("t", 0, "small")]);
+    let task = world.task("t");
+    now(world.ledger.enqueue(&cluster(), &task.lane, &task.waiting())).unwrap();
+    world.ecs.instances.borrow_mut().remove(&arn("a"));
+    run(&world);
+    assert!(world.waiting().is_empty());
+}
