@@ -145,6 +145,23 @@ impl<'a> Placement<'a> {
         group: &TaskGroup,
         seed: PlacementSeed,
     ) -> Result<ContainerInstanceArn, HoldReason> {
+        let ordinal = self.place_ordinal(shape, group, seed)?;
+        let instance = self.snapshot.instances().get(ordinal);
+        instance
+            .map(|instance| instance.record.arn().clone())
+            .ok_or(HoldReason::NoInstances)
+    }
+
+    /// Places one task, takes its room, and gives the position of the instance in the snapshot.
+    ///
+    /// # Errors
+    /// The [`HoldReason`] when it fits nowhere.
+    pub fn place_ordinal(
+        &mut self,
+        shape: &Shape,
+        group: &TaskGroup,
+        seed: PlacementSeed,
+    ) -> Result<usize, HoldReason> {
         let group = self.occupancy.group(group);
         let rules = self.rules(shape, group);
         if let Some(refused) = &self.refused
@@ -154,14 +171,12 @@ impl<'a> Placement<'a> {
         {
             return Err(refused.reason.clone());
         }
-        let chosen = self.choose(shape, group, rules, seed);
-        let instance = chosen.and_then(|ordinal| self.snapshot.instances().get(ordinal));
-        let (Some(ordinal), Some(instance)) = (chosen, instance) else {
+        let Some(ordinal) = self.choose(shape, group, rules, seed) else {
             return Err(self.refuse(&shape.demand, rules));
         };
         self.occupancy
             .put(ordinal, &shape.demand, group, self.columns.all());
-        Ok(instance.record.arn().clone())
+        Ok(ordinal)
     }
 
     fn rules(&mut self, shape: &Shape, group: GroupId) -> usize {
