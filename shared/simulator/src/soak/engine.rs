@@ -388,9 +388,20 @@ impl Engine {
         self.invocations.is_empty() && self.world.sqs.borrow().is_quiet() && !agenda.iter().any(under_way)
     }
 
+    /// Whether the waiting list has entries of tasks that have left it: the reconciler removes them within a
+    /// minute, and a run that keeps them until its time is over has failed.
+    fn entries_are_left_behind(&self) -> bool {
+        self.world.clusters.iter().any(|cluster| {
+            let waiting = self.world.ledger.waiting(cluster);
+            waiting
+                .iter()
+                .any(|(rank, _)| self.world.attempt_while_waiting(&rank.task()).is_none())
+        })
+    }
+
     /// When every message is accounted for, one more is sent to each cluster; when that is, too, the run ends.
     fn end_if_accounted(&mut self) {
-        if self.first_open().is_some() {
+        if self.first_open().is_some() || self.entries_are_left_behind() {
             return;
         }
         if self.last_sent_at.is_some() {
