@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use berth_aws::ledger::{DynamoLedger, Tables};
 use berth_control::contract::ledger_contract;
+use berth_scheduler::quantity::Seconds;
 
 const ENDPOINT_VARIABLE: &str = "BERTH_TEST_DYNAMODB_ENDPOINT";
 
@@ -38,6 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tables = Tables {
         capacity: format!("berth-{run}-capacity"),
         tasks: format!("berth-{run}-tasks"),
+        final_tasks_kept: Seconds::new(86_400),
     };
     for table in [&tables.capacity, &tables.tasks] {
         make_table(&client, table).await?;

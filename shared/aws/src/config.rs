@@ -6,6 +6,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use berth_control::settings::{ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, Settings, SettingsError};
+use berth_scheduler::quantity::Seconds;
 
 use crate::ecs::Ecs;
 use crate::ledger::{DynamoLedger, Tables};
@@ -15,10 +16,18 @@ use crate::messenger::SqsMessenger;
 pub const CAPACITY_TABLE_VARIABLE: &str = "BERTH_CAPACITY_TABLE";
 /// The name of the tasks table.
 pub const TASKS_TABLE_VARIABLE: &str = "BERTH_TASKS_TABLE";
+/// For how many days the record of a task is kept that nothing happens to any more.
+pub const TASK_RETENTION_VARIABLE: &str = "BERTH_TASK_RETENTION_DAYS";
 /// The URL of the wake queue.
 pub const WAKE_QUEUE_VARIABLE: &str = "BERTH_WAKE_QUEUE_URL";
 /// The URL of the refusals queue.
 pub const REFUSALS_QUEUE_VARIABLE: &str = "BERTH_REFUSALS_QUEUE_URL";
+
+/// Days that a final task is kept unless the deployment says otherwise: two more than a message can wait in a
+/// queue and its dead-letter queue, so that a submission that comes late is recognised. It may not be fewer.
+const TASK_RETENTION_DAYS: u32 = 16;
+
+const SECONDS_OF_A_DAY: u32 = 86_400;
 
 /// Connecting takes a few milliseconds inside a Region; one that takes this long is better begun again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -49,6 +58,18 @@ pub enum ConfigError {
         variable: &'static str,
         /// What its value should be.
         expected: &'static str,
+    },
+    /// A variable is no number of days that can be used.
+    #[error(
+        "the environment variable {variable} is `{value}`: give a whole number of days from {least} to 3650"
+    )]
+    NoDays {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// The fewest days.
+        least: u32,
     },
     /// A variable has a value that cannot be used.
     #[error("an environment variable cannot be used")]
@@ -100,6 +121,7 @@ impl Environment {
             tasks: self
                 .variables
                 .needed(TASKS_TABLE_VARIABLE, "the name of the tasks table")?,
+            final_tasks_kept: self.variables.final_tasks_kept()?,
         };
         Ok(DynamoLedger::new(
             aws_sdk_dynamodb::Client::new(&self.sdk),
@@ -156,6 +178,20 @@ impl Variables {
             .ok_or(ConfigError::Missing { variable, expected })
     }
 
+    fn final_tasks_kept(self) -> Result<Seconds, ConfigError> {
+        let Some(value) = self.get(TASK_RETENTION_VARIABLE) else {
+            return Ok(Seconds::new(TASK_RETENTION_DAYS * SECONDS_OF_A_DAY));
+        };
+        let days: Option<u32> = value.trim().parse().ok();
+        days.filter(|days| (TASK_RETENTION_DAYS..=3650).contains(days))
+            .map(|days| Seconds::new(days.saturating_mul(SECONDS_OF_A_DAY)))
+            .ok_or(ConfigError::NoDays {
+                variable: TASK_RETENTION_VARIABLE,
+                value,
+                least: TASK_RETENTION_DAYS,
+            })
+    }
+
     fn settings(self) -> Result<Settings, ConfigError> {
         let clusters = self.needed(CLUSTERS_VARIABLE, "a comma list of clusters such as `default`")?;
         // Nothing may be overridden unless the deployment says so.
@@ -199,5 +235,24 @@ mod tests {
         let settings = clusters_alone.settings().unwrap();
         assert_eq!(settings.clusters.len(), 1);
         assert!(!settings.allowed_overrides.allows(Override::Environment));
+    }
+
+    #[test]
+    fn final_tasks_are_kept_longer_than_any_message_can_wait() {
+        let none = Variables(|_| None);
+        assert_eq!(none.final_tasks_kept().unwrap(), Seconds::new(16 * 86_400));
+        assert_eq!(
+            Variables(|_| Some("90".to_owned())).final_tasks_kept().unwrap(),
+            Seconds::new(90 * 86_400)
+        );
+        for value in ["15", "4000", "a week"] {
+            let variables: fn(&str) -> Option<String> = match value {
+                "15" => |_| Some("15".to_owned()),
+                "4000" => |_| Some("4000".to_owned()),
+                _ => |_| Some("a week".to_owned()),
+            };
+            let error = Variables(variables).final_tasks_kept().unwrap_err().to_string();
+            assert!(error.contains(value) && error.contains("16 to 3650"), "{error}");
+        }
     }
 }

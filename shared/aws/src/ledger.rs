@@ -4,6 +4,7 @@
 //! the generation was read would lose a wake-up, and an index can never be read consistently.
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>
 
+mod appointment;
 mod capacity;
 mod commit;
 mod item;
@@ -17,14 +18,18 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use berth_control::ports::{
-    Attention, Change, Committed, FallAsleep, Ledger, PortError, StoredLane, Turn, TurnRequest, WakeState,
+    Attention, Change, Committed, FallAsleep, Ledger, PassStart, PauseOrder, PortError, StoredLane, Turn,
+    TurnRequest, WakeState,
 };
 use berth_control::records::form::RecordError;
-use berth_control::records::{LaneRecord, TaskRecord, attributes as attribute_record, instance, task};
+use berth_control::records::{
+    Appointment, LaneRecord, TaskRecord, attributes as attribute_record, instance, task,
+};
 use berth_scheduler::attributes::{AttributeSet, Fingerprint};
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey, TaskId};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey, Revision, TaskId};
 use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::quantity::Seconds;
 use berth_scheduler::shape::Shape;
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
@@ -36,13 +41,15 @@ use crate::error::port_error;
 
 const SERVICE: &str = "DynamoDB";
 
-/// The names of the two tables.
+/// The two tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables {
     /// Capacity records, attributes, generations and turns.
     pub capacity: String,
-    /// Tasks, lanes and who waits in them.
+    /// Tasks, lanes, who waits in them, and appointments.
     pub tasks: String,
+    /// For how long the record of a task is kept that nothing happens to any more.
+    pub final_tasks_kept: Seconds,
 }
 
 /// The ledger on DynamoDB. It remembers what does not change, for as long as the process lives.
@@ -177,18 +184,17 @@ impl Ledger for DynamoLedger {
         lane: &LaneKey,
         task: &WaitingTask,
     ) -> Result<(), PortError> {
-        let key = key::waiting(cluster, lane, &task.rank);
-        let item = item_of(&key, &berth_control::records::waiting::to_json(task));
-        self.put(&self.tables.tasks, item).await
+        Box::pin(self.put_entry(cluster, lane, task)).await
     }
 
-    async fn dequeue(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<(), PortError> {
-        let request = self.client.delete_item().table_name(&self.tables.tasks);
-        let request = request.set_key(Some(key_item(&key::waiting(cluster, lane, rank))));
-        let answer = Box::pin(request.send()).await;
-        answer
-            .map(|_| ())
-            .map_err(|error| port_error(SERVICE, "DeleteItem", &error))
+    async fn dequeue(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        rank: &Rank,
+        seen: Revision,
+    ) -> Result<(), PortError> {
+        Box::pin(self.delete_entry(cluster, lane, rank, seen)).await
     }
 
     async fn load_lanes(
@@ -213,6 +219,27 @@ impl Ledger for DynamoLedger {
         Box::pin(self.unlist_lane(cluster, lane)).await
     }
 
+    async fn appoint(&self, cluster: &ClusterName, appointment: &Appointment) -> Result<(), PortError> {
+        Box::pin(self.note(cluster, appointment)).await
+    }
+
+    async fn dismiss(&self, cluster: &ClusterName, appointment: &Appointment) -> Result<(), PortError> {
+        Box::pin(self.forget(cluster, appointment)).await
+    }
+
+    async fn load_appointments(
+        &self,
+        cluster: &ClusterName,
+        due_by: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Appointment>, PortError> {
+        Box::pin(self.appointments_due(cluster, due_by, most)).await
+    }
+
+    async fn set_pause(&self, cluster: &ClusterName, order: &PauseOrder) -> Result<(), PortError> {
+        Box::pin(self.write_pause(cluster, order)).await
+    }
+
     async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {
         Box::pin(self.count_up(cluster)).await
     }
@@ -227,7 +254,7 @@ impl Ledger for DynamoLedger {
         Box::pin(self.lease(cluster, owner, now, until)).await
     }
 
-    async fn begin_pass(&self, cluster: &ClusterName) -> Result<Generation, PortError> {
+    async fn begin_pass(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
         Box::pin(self.awaken(cluster)).await
     }
 

@@ -1,6 +1,7 @@
 //! What every [`Ledger`] must keep, as checks that run against any of them: the one in memory and the one on
 //! DynamoDB pass the same suite. Only built with the feature `contract-tests`.
 
+mod appointment;
 mod commit;
 mod fixture;
 mod turn;
@@ -86,9 +87,12 @@ pub async fn ledger_contract(ledger: &impl Ledger, run: &str) -> Result<Vec<&'st
         turn::a_cluster_with_news_does_not_fall_asleep,
         waiting::tasks_wait_in_rank_order_and_the_rest_is_told_of,
         waiting::a_task_waits_once_however_often_it_is_enqueued,
+        waiting::a_task_that_was_put_back_stays_in_its_lane,
         waiting::a_lane_is_retired_only_when_nobody_waits_in_it,
         waiting::a_hold_reason_stays_with_its_lane,
         waiting::no_task_waits_in_an_unlisted_lane,
         waiting::clusters_do_not_see_each_other,
+        appointment::appointments_come_in_the_order_of_their_times,
+        appointment::the_latest_command_decides_whether_a_cluster_is_paused,
     )
 }

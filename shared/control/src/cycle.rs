@@ -17,10 +17,12 @@ use berth_scheduler::admission::{AdmissionPlan, PlanEnd, PlanLimits, plan};
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey};
 use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::progress::Request;
 use berth_scheduler::snapshot::{InstanceView, Snapshot};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::Lane;
 
+use crate::follow_up::keep_appointments;
 use crate::ports::{
     Clock, FallAsleep, Inspector, Launcher, Ledger, Messenger, PortError, Ports, StoredLane, Turn,
     TurnRequest,
@@ -142,7 +144,7 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
             refusals: BTreeMap::new(),
             report,
         };
-        let passes = cycle.run_passes().await;
+        let passes = cycle.run().await;
         // The turn is free before the cluster falls asleep: the other way round, a wake message that comes
         // in between finds the turn taken and is lost.
         if !matches!(passes, Ok((PassEnd::TurnLost, _))) {
@@ -170,20 +172,26 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
 }
 
 impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
+    /// Keeps the appointments that are due, which may bring tasks back to the waiting list, and admits.
+    async fn run(&mut self) -> Result<(PassEnd, Generation), PortError> {
+        keep_appointments(self.ports, &self.turn.cluster, self.work_until).await?;
+        self.run_passes().await
+    }
+
     /// Passes over the waiting list until nothing more can be admitted, with the generation that the last
     /// pass saw.
     async fn run_passes(&mut self) -> Result<(PassEnd, Generation), PortError> {
         loop {
-            let seen = self.ports.ledger.begin_pass(&self.turn.cluster).await?;
-            let end = self.pass().await?;
+            let start = self.ports.ledger.begin_pass(&self.turn.cluster).await?;
+            let end = self.pass(start.pause).await?;
             if end != PassEnd::Again || !self.has_time() {
-                return Ok((end, seen));
+                return Ok((end, start.generation));
             }
         }
     }
 
     /// One pass: load, resolve, decide, reserve, launch, settle.
-    async fn pass(&mut self) -> Result<PassEnd, PortError> {
+    async fn pass(&mut self, pause: Option<Request>) -> Result<PassEnd, PortError> {
         let Ports { ledger, clock, .. } = self.ports;
         // 1 Load who waits, and if anybody does, the instances. An open reservation counts as waiting: its
         // entry is removed last.
@@ -199,6 +207,10 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         // 2 Resolve reservations that an earlier cycle left open.
         if let Some(end) = self.resolve(clock.now()).await? {
             return Ok(end);
+        }
+        if let Some(pause) = pause {
+            self.record_pause(&stored_lanes, &pause).await?;
+            return Ok(PassEnd::Complete);
         }
         // 3 Decide, the only thinking.
         let lanes: Vec<Lane> = stored_lanes.iter().map(|stored| stored.lane.clone()).collect();
@@ -234,6 +246,15 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         } else {
             PassEnd::Complete
         })
+    }
+
+    /// Nothing is started while the cluster is paused, and everybody who waits is told so.
+    async fn record_pause(&mut self, stored: &[StoredLane], pause: &Request) -> Result<(), PortError> {
+        let waiting = stored.iter().filter(|stored| !stored.lane.heads.is_empty());
+        let held = waiting
+            .map(|stored| (stored.lane.key.clone(), HoldReason::Paused(pause.clone())))
+            .collect();
+        self.record_holds(stored, held).await
     }
 
     fn has_time(&self) -> bool {

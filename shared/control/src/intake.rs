@@ -4,16 +4,19 @@
 //! One malformed body must not reject its batch: what Berth refuses goes to the refusals queue at once, and
 //! only what it could not handle now comes again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use berth_scheduler::id::ClusterName;
 use berth_scheduler::timestamp::Timestamp;
 use futures_util::future::join_all;
 
 use crate::cycle::{CycleEnd, run_cycle};
+use crate::obey::{Obeyed, obey};
 use crate::ports::{Clock, Inspector, Launcher, Ledger, Messenger, PortError, Ports};
+use crate::records::CommandStamp;
 use crate::settings::Settings;
 use crate::submit::{Submitted, submit};
+use crate::wire::command::Command;
 use crate::wire::refusal::Refusal;
 use crate::wire::submission::{Message, decode_message};
 
@@ -54,6 +57,8 @@ pub struct BatchReport {
     pub accepted: u32,
     /// Submissions that were known already.
     pub repeated: u32,
+    /// Commands carried out.
+    pub obeyed: u32,
     /// Messages refused.
     pub refused: u32,
     /// The cycles that were run.
@@ -66,6 +71,7 @@ pub struct BatchReport {
 enum TakenIn {
     Accepted(ClusterName),
     Repeated(ClusterName),
+    Obeyed(BTreeSet<ClusterName>),
     Wake(ClusterName),
     Refused,
 }
@@ -77,26 +83,27 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
     messages: &[InboundMessage],
 ) -> BatchReport {
     let mut report = BatchReport::default();
-    let taken = join_all(
-        messages
-            .iter()
-            .map(|message| take_in_one(ports, invocation.settings, message)),
-    )
-    .await;
+    let taken = take_in_all(ports, invocation, messages).await;
     // The clusters to look at, each with the wake messages that asked for it: those are done only when a
     // cycle has looked.
     let mut clusters: BTreeMap<ClusterName, Vec<String>> = BTreeMap::new();
-    for (message, taken) in messages.iter().zip(taken) {
+    for (message, taken) in taken {
         let counted = match &taken {
             Ok(TakenIn::Accepted(_)) => &mut report.accepted,
             Ok(TakenIn::Repeated(_)) => &mut report.repeated,
             Ok(TakenIn::Refused) => &mut report.refused,
+            Ok(TakenIn::Obeyed(_)) => &mut report.obeyed,
             Ok(TakenIn::Wake(_)) | Err(_) => &mut 0,
         };
         *counted = counted.saturating_add(1);
         match taken {
             Ok(TakenIn::Accepted(cluster) | TakenIn::Repeated(cluster)) => {
                 clusters.entry(cluster).or_default();
+            }
+            Ok(TakenIn::Obeyed(obeyed)) => {
+                for cluster in obeyed {
+                    clusters.entry(cluster).or_default();
+                }
             }
             Ok(TakenIn::Wake(cluster)) => {
                 clusters
@@ -133,18 +140,46 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
     report
 }
 
-async fn take_in_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
+/// Takes in submissions side by side, and after them the commands, one by one in the order they were sent: a
+/// command may be about a submission of the same batch, or about what another command has done.
+async fn take_in_all<'m, L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
-    settings: &Settings,
+    invocation: Invocation<'_>,
+    messages: &'m [InboundMessage],
+) -> Vec<(&'m InboundMessage, Result<TakenIn, PortError>)> {
+    let decoded = messages.iter().map(|message| {
+        let content = decode_message(&message.body, &message.message_id, invocation.settings);
+        (message, content)
+    });
+    let (mut commands, others): (Vec<_>, Vec<_>) =
+        decoded.partition(|(_, content)| matches!(content, Ok(Message::Command(_))));
+    let others = others
+        .into_iter()
+        .map(|(message, content)| async move { (message, take_in_one(ports, message, content).await) });
+    let mut taken = join_all(others).await;
+    commands.sort_by(|(one, _), (other, _)| stamp_of(one).cmp(&stamp_of(other)));
+    for (message, content) in commands {
+        if let Ok(Message::Command(command)) = content {
+            taken.push((message, take_command(ports, invocation, message, &command).await));
+        }
+    }
+    taken
+}
+
+async fn take_in_one<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
     message: &InboundMessage,
+    content: Result<Message, Refusal>,
 ) -> Result<TakenIn, PortError> {
-    let submission = match decode_message(&message.body, &message.message_id, settings) {
+    let submission = match content {
         Ok(Message::Submission(submission)) => submission,
         Ok(Message::Wake(cluster)) => return Ok(TakenIn::Wake(cluster)),
+        // They come after all others.
+        Ok(Message::Command(_)) => return Ok(TakenIn::Obeyed(BTreeSet::new())),
         Err(refusal) => return refuse(ports, message, &refusal).await,
     };
     let cluster = submission.cluster.clone();
-    match submit(ports.ledger, ports.ecs, &submission, message.sent_at).await? {
+    match submit(ports, &submission, message.sent_at).await? {
         Submitted::Refused(refusal) => refuse(ports, message, &refusal).await,
         accepted_or_known => {
             // Counted before the cycle: if another cycle has the turn, it looks again.
@@ -153,6 +188,36 @@ async fn take_in_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
                 Submitted::Accepted => TakenIn::Accepted(cluster),
                 _known => TakenIn::Repeated(cluster),
             })
+        }
+    }
+}
+
+fn stamp_of(message: &InboundMessage) -> CommandStamp {
+    CommandStamp {
+        sent_at: message.sent_at,
+        message_id: message.message_id.clone(),
+    }
+}
+
+async fn take_command<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    invocation: Invocation<'_>,
+    message: &InboundMessage,
+    command: &Command,
+) -> Result<TakenIn, PortError> {
+    let stamp = stamp_of(message);
+    // Half of the time is for the cycles that follow.
+    let now = ports.clock.now();
+    let half = invocation.deadline.millis_since(now) / 2;
+    let work_until = now.saturating_add_millis(half);
+    match obey(ports, command, &stamp, work_until).await? {
+        Obeyed::Refused(refusal) => refuse(ports, message, &refusal).await,
+        Obeyed::Done(clusters) => {
+            // Counted before the cycles: if another cycle has the turn, it looks again.
+            for cluster in &clusters {
+                ports.ledger.bump(cluster).await?;
+            }
+            Ok(TakenIn::Obeyed(clusters))
         }
     }
 }

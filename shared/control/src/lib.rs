@@ -4,6 +4,7 @@
 //! JSON: messages and events in [`wire`], stored records in [`records`]. A tour, in the order of a task's life:
 //!
 //! - [`intake`]: a batch of SQS messages; [`submit`] stores each submission once
+//! - [`obey`]: commands change what was submitted
 //! - [`cycle`]: the admission cycle: load, resolve, decide, reserve, launch, settle
 //! - [`track`]: what ECS reports becomes capacity records
 //! - [`reconcile`]: records are compared with what ECS says, and repaired
@@ -12,10 +13,13 @@
 #[cfg(feature = "contract-tests")]
 pub mod contract;
 pub mod cycle;
+mod follow_up;
 pub mod intake;
+pub mod obey;
 pub mod ports;
 pub mod reconcile;
 pub mod records;
+mod requirements;
 pub mod settings;
 pub mod submit;
 pub mod track;

@@ -8,17 +8,18 @@ use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::demand::TaskDefinition;
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{
-    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, Epoch, Generation, LaneKey, TaskArn,
-    TaskDefinitionArn, TaskId,
+    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, Epoch, Generation, LaneKey, Revision,
+    TaskArn, TaskDefinitionArn, TaskId,
 };
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::LaunchOutcome;
+use berth_scheduler::progress::Request;
 use berth_scheduler::report::{InstanceReport, TaskReport};
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, Rank, WaitingTask};
 
-use crate::records::{LaneRecord, TaskRecord};
+use crate::records::{Appointment, CommandStamp, LaneRecord, TaskRecord};
 use crate::wire::submission::{LaunchRequest, TaskDefinitionName};
 
 /// A port could not do its work now. Nothing is known about whether a write took effect.
@@ -84,6 +85,24 @@ pub struct WakeState {
     pub attention: Attention,
     /// When the current turn's lease ends; `None` when nobody has the turn.
     pub turn_until: Option<Timestamp>,
+}
+
+/// What a pass starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassStart {
+    /// The generation before anything was read.
+    pub generation: Generation,
+    /// Since when and why nothing may be started, if so.
+    pub pause: Option<Request>,
+}
+
+/// A command that pauses or resumes a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseOrder {
+    /// Which command.
+    pub stamp: CommandStamp,
+    /// Since when and why nothing may be started; `None` to start tasks again.
+    pub pause: Option<Request>,
 }
 
 /// Whether attention could be withdrawn.
@@ -169,7 +188,7 @@ pub trait Ledger {
         lane: &LaneRecord,
     ) -> impl Future<Output = Result<(), PortError>>;
 
-    /// Adds a task to its lane, unless it is there already.
+    /// Adds a task to its lane, unless it is there already with this stamp or a later one.
     fn enqueue(
         &self,
         cluster: &ClusterName,
@@ -177,12 +196,14 @@ pub trait Ledger {
         task: &WaitingTask,
     ) -> impl Future<Output = Result<(), PortError>>;
 
-    /// Takes a task out of its lane. It may be gone already.
+    /// Takes a task out of its lane, unless it was put there again by a revision of its record later than
+    /// `seen`. It may be gone already.
     fn dequeue(
         &self,
         cluster: &ClusterName,
         lane: &LaneKey,
         rank: &Rank,
+        seen: Revision,
     ) -> impl Future<Output = Result<(), PortError>>;
 
     /// Reads all lanes of a cluster, each with its first `heads_max` tasks by rank.
@@ -209,6 +230,35 @@ pub trait Ledger {
         lane: &LaneKey,
     ) -> impl Future<Output = Result<(), PortError>>;
 
+    /// Notes an appointment; it may be noted already.
+    fn appoint(
+        &self,
+        cluster: &ClusterName,
+        appointment: &Appointment,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Forgets an appointment; it may be forgotten already.
+    fn dismiss(
+        &self,
+        cluster: &ClusterName,
+        appointment: &Appointment,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Reads the first `most` appointments of a cluster that are due by then, the earliest first.
+    fn load_appointments(
+        &self,
+        cluster: &ClusterName,
+        due_by: Timestamp,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Appointment>, PortError>>;
+
+    /// Pauses or resumes a cluster, unless that was decided by a later command already.
+    fn set_pause(
+        &self,
+        cluster: &ClusterName,
+        order: &PauseOrder,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
     /// Counts a fact that may let a task start, and tells whether somebody is awake to see it.
     fn bump(&self, cluster: &ClusterName) -> impl Future<Output = Result<Attention, PortError>>;
 
@@ -221,8 +271,8 @@ pub trait Ledger {
         until: Timestamp,
     ) -> impl Future<Output = Result<TurnRequest, PortError>>;
 
-    /// Marks the cluster as awake and reads the generation, in one step.
-    fn begin_pass(&self, cluster: &ClusterName) -> impl Future<Output = Result<Generation, PortError>>;
+    /// Marks the cluster as awake and reads the generation and whether it is paused, in one step.
+    fn begin_pass(&self, cluster: &ClusterName) -> impl Future<Output = Result<PassStart, PortError>>;
 
     /// Ends the lease, if it is still ours.
     fn hand_back(&self, turn: &Turn) -> impl Future<Output = Result<(), PortError>>;
@@ -264,10 +314,27 @@ pub struct Pin {
     pub ec2_instance_id: Ec2InstanceId,
 }
 
-/// Starts tasks.
+/// What ECS said to StopTask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopAnswer {
+    /// The task is stopping, or has stopped.
+    Stopping,
+    /// ECS does not know the task (any more).
+    Unknown,
+}
+
+/// Starts and stops tasks.
 pub trait Launcher {
     /// Calls RunTask once: one HTTP try, no retry of its own.
     fn run_task(&self, call: &LaunchCall) -> impl Future<Output = LaunchOutcome>;
+
+    /// Calls StopTask. `reason` is for people; ECS cuts it at 255 characters.
+    fn stop_task(
+        &self,
+        cluster: &ClusterName,
+        task: &TaskArn,
+        reason: &str,
+    ) -> impl Future<Output = Result<StopAnswer, PortError>>;
 }
 
 /// What ECS knows about a task definition name.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, ReportVersion, TaskArn};
+use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, ReportVersion, Revision, TaskArn};
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::report::{ReportSource, TaskEnd, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{PlacedTask, Reservation};
@@ -221,8 +221,8 @@ fn forgotten(
     }
 }
 
-/// Retires empty lanes, removes entries that were left behind, and wakes the admitter when somebody waits or a launch is unresolved and nobody is at
-/// work. This one does not ask whether the cluster believes itself awake: that belief may be what is wrong.
+/// Retires empty lanes, removes entries that were left behind, and wakes the admitter when nobody is at work
+/// although somebody waits, a launch is unresolved, or an appointment is due. This one does not ask whether the cluster believes itself awake: that belief may be what is wrong.
 async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
     cluster: &ClusterName,
@@ -241,16 +241,25 @@ async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         // Entries left behind in a lane that fits nowhere are met by no cycle.
         for head in &lane.heads {
             let task = ports.ledger.load_task(&head.rank.task()).await?;
-            if task.is_some_and(|task| !task.progress.has_left_the_waiting_list()) {
+            let now = ports.clock.now();
+            if task
+                .as_ref()
+                .is_some_and(|task| task.belongs_in(&lane.key, &head.rank, now))
+            {
                 break;
             }
-            ports.ledger.dequeue(cluster, &lane.key, &head.rank).await?;
+            let seen = task.map_or(Revision::new(u64::MAX), |task| task.revision);
+            ports.ledger.dequeue(cluster, &lane.key, &head.rank, seen).await?;
         }
     }
     let unresolved = stored
         .iter()
         .any(|it| it.record.pending_attempts().next().is_some());
-    if !somebody_waits && !unresolved {
+    let due = ports
+        .ledger
+        .load_appointments(cluster, ports.clock.now(), 1)
+        .await?;
+    if !somebody_waits && !unresolved && due.is_empty() {
         return Ok(());
     }
     let state = ports.ledger.wake_state(cluster).await?;

@@ -1,11 +1,13 @@
 //! What Berth stores: tasks, lanes and capacity records, and their JSON forms (one file each).
 
 mod amount;
+pub mod appointment;
 pub mod attributes;
 pub mod form;
 pub mod hold;
 pub mod instance;
 pub mod lane;
+pub mod request;
 pub mod task;
 pub mod waiting;
 
@@ -15,12 +17,15 @@ mod tests;
 use std::sync::Arc;
 
 use berth_scheduler::id::{AttemptId, ClusterName, LaneKey, Revision, TaskDefinitionArn, TaskGroup, TaskId};
-use berth_scheduler::progress::TaskProgress;
+use berth_scheduler::progress::{TaskProgress, TaskState};
 use berth_scheduler::resources::Demand;
-use berth_scheduler::shape::Shape;
+use berth_scheduler::shape::{Shape, Strategy};
+use berth_scheduler::terms::Terms;
+use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Rank, WaitingTask};
 
 use crate::wire::submission::{ContentHash, LaunchRequest};
+use crate::wire::terms::TermsForm;
 
 /// One task, from its acceptance to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,14 +44,56 @@ pub struct TaskRecord {
     pub task_definition: TaskDefinitionArn,
     /// What it takes, worked out once.
     pub demand: Demand,
+    /// Where it would best run.
+    pub strategies: Vec<Strategy>,
     /// Everything else RunTask needs.
     pub request: Arc<LaunchRequest>,
+    /// When it may start, how long it may run, and when it is run again.
+    pub terms: Terms,
     /// Tells a repeated submission from another one with the same id.
     pub content: ContentHash,
     /// How far it has come.
     pub progress: TaskProgress,
+    /// The newest commands that concerned it, the newest last.
+    pub commands: Vec<AppliedCommand>,
     /// Our own revision: every write checks and raises it.
     pub revision: Revision,
+}
+
+/// A moment at which a task must be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appointment {
+    /// When.
+    pub due: Timestamp,
+    /// Which task.
+    pub task: TaskId,
+    /// Its group, so that those of a group can be found.
+    pub group: TaskGroup,
+}
+
+/// Most commands that a task's record keeps.
+pub const COMMANDS_KEPT: usize = 10;
+
+/// A command as it was applied to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedCommand {
+    /// What was asked for, in the word of the message.
+    pub action: String,
+    /// The new priority, if that was it.
+    pub priority: Option<u16>,
+    /// Which message.
+    pub stamp: CommandStamp,
+    /// Why, for people.
+    pub reason: Option<String>,
+}
+
+/// Orders commands: a task obeys none that was sent before one that it has obeyed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandStamp {
+    /// When the message was sent, on SQS's clock.
+    pub sent_at: Timestamp,
+    /// SQS's id of the message.
+    pub message_id: String,
 }
 
 impl TaskRecord {
@@ -79,7 +126,27 @@ impl TaskRecord {
         fields.insert("cluster".into(), self.cluster.as_str().into());
         fields.insert("priority".into(), self.rank.priority().get().into());
         fields.insert("taskDefinition".into(), self.task_definition.as_str().into());
+        if !self.strategies.is_empty() {
+            fields.insert(
+                "placementStrategy".into(),
+                lane::strategies_to_json(&self.strategies),
+            );
+        }
+        if let Ok(serde_json::Value::Object(terms)) = serde_json::to_value(TermsForm::from(&self.terms)) {
+            fields.extend(terms);
+        }
         serde_json::Value::Object(fields).to_string()
+    }
+
+    /// Whether an entry of this lane and rank is the task's own, and may be there now: it waits to start, or its
+    /// launch is under way.
+    pub fn belongs_in(&self, lane: &LaneKey, rank: &Rank, now: Timestamp) -> bool {
+        self.lane == *lane
+            && self.rank == *rank
+            && match self.progress.state {
+                TaskState::Waiting { .. } => self.progress.may_start(&self.terms, now),
+                _ => !self.progress.has_left_the_waiting_list(),
+            }
     }
 
     /// The task's entry in its lane.
@@ -87,6 +154,7 @@ impl TaskRecord {
         WaitingTask {
             rank: self.rank.clone(),
             group: self.group.clone(),
+            stamp: self.revision,
         }
     }
 }

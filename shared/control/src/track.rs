@@ -8,7 +8,9 @@ use berth_scheduler::instance::{InstanceRecord, Observed, observe};
 use berth_scheduler::progress::{TaskProgress, TaskState};
 use berth_scheduler::report::{InstanceReport, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{OtherTask, TaskStage};
+use berth_scheduler::timestamp::Timestamp;
 
+use crate::follow_up::appoint;
 use crate::ports::{Change, Committed, Ledger, Messenger, PortError};
 use crate::records::TaskRecord;
 use crate::wake::announce;
@@ -115,6 +117,10 @@ pub(crate) async fn record_own_task<L: Ledger>(
     let Some(task) = advance_task(ledger, attempt, report).await? else {
         return Ok(Tracked::NotOurs);
     };
+    // It is run again. The admitter puts it back in its place; until that is noted, the reservation stays.
+    if report.status == TaskStatus::Stopped && matches!(task.progress.state, TaskState::Waiting { .. }) {
+        appoint(ledger, &task, end_of(report)).await?;
+    }
     let moved = change_instance(ledger, cluster, instance, |record| match report.status {
         TaskStatus::Stopped => record.release(attempt),
         TaskStatus::Running | TaskStatus::Stopping => {
@@ -145,7 +151,7 @@ async fn advance_task<L: Ledger>(
         if task.progress.attempt != attempt.number {
             return Ok(None);
         }
-        let Some(progress) = next_progress(&task.progress, report) else {
+        let Some(progress) = next_progress(&task, report) else {
             return Ok(Some(task));
         };
         let task = task.after(progress);
@@ -163,7 +169,8 @@ async fn advance_task<L: Ledger>(
     Err(contended("record a task's progress"))
 }
 
-fn next_progress(progress: &TaskProgress, report: &TaskReport) -> Option<TaskProgress> {
+fn next_progress(task: &TaskRecord, report: &TaskReport) -> Option<TaskProgress> {
+    let progress = &task.progress;
     let attempt = progress.attempt;
     match report.status {
         TaskStatus::Running | TaskStatus::Stopping => {
@@ -175,9 +182,19 @@ fn next_progress(progress: &TaskProgress, report: &TaskReport) -> Option<TaskPro
                 attempt,
                 report.task.clone(),
                 report.end.clone().unwrap_or_default(),
+                &task.terms,
+                end_of(report),
             )
             .ok(),
     }
+}
+
+/// When a task ended, as far as its report tells.
+fn end_of(report: &TaskReport) -> Timestamp {
+    let stopped_at = report.end.as_ref().and_then(|end| end.stopped_at);
+    stopped_at
+        .or(report.created_at)
+        .unwrap_or(Timestamp::from_millis(0))
 }
 
 async fn record_other_task<L: Ledger>(

@@ -1,5 +1,6 @@
 //! The JSON that crosses Berth's edges: what is read from messages and events, and what is written.
 
+pub mod command;
 pub mod container_instance;
 pub mod event;
 pub mod overrides;
@@ -9,4 +10,5 @@ mod strict_json;
 pub mod submission;
 pub(crate) mod suggestion;
 pub mod task_definition;
+pub mod terms;
 pub mod wake;

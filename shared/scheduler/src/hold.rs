@@ -2,6 +2,7 @@
 
 use crate::attributes::RequiredAttribute;
 use crate::id::ContainerInstanceArn;
+use crate::progress::Request;
 use crate::report::InstanceStatus;
 use crate::resources::{ShortDimension, Shortfall};
 
@@ -24,6 +25,8 @@ pub enum HoldReason {
     },
     /// ECS throttles our calls.
     Throttled,
+    /// Somebody has paused the cluster.
+    Paused(Request),
 }
 
 /// What happened to each instance that was looked at.
@@ -137,6 +140,7 @@ impl std::fmt::Display for HoldReason {
             Self::Shortfall(explanation) => write!(f, "no instance has room: {explanation}"),
             Self::RefusedByEcs { reason } => write!(f, "refused by ECS: `{reason}`"),
             Self::Throttled => f.write_str("ECS throttles our calls"),
+            Self::Paused(request) => write!(f, "the cluster is paused {request}"),
         }
     }
 }

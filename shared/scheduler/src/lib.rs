@@ -9,6 +9,7 @@
 //! - [`constraint`], [`placement`]: where a task may and should go, or the [`hold`] reason
 //! - [`admission`]: who starts now
 //! - [`launch`], [`progress`]: what RunTask's answers mean, and the life of a task
+//! - [`terms`], [`retry`]: when it may start and how long it may run, and what follows its end
 
 #![deny(missing_docs, clippy::float_arithmetic)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -28,7 +29,9 @@ pub mod quantity;
 pub mod report;
 pub mod reservation;
 pub mod resources;
+pub mod retry;
 pub mod shape;
 pub mod snapshot;
+pub mod terms;
 pub mod timestamp;
 pub mod waiting;

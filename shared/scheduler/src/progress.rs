@@ -1,9 +1,17 @@
-//! The life of one task: waiting, reserved, started, ended. Every change is a function from one state to the
-//! next; whoever stores it checks that nobody was faster.
+//! The life of one task: waiting, reserved, started, and its end. Every change is a function from one state to
+//! the next; whoever stores it checks that nobody was faster.
+
+mod due;
+mod request;
 
 use crate::id::{AttemptNumber, ContainerInstanceArn, TaskArn};
 use crate::report::TaskEnd;
+use crate::retry::{AfterRun, MemoryNeed, RunCount};
+use crate::terms::Terms;
 use crate::timestamp::Timestamp;
+
+pub use due::{Due, FAR_FUTURE};
+pub use request::NoEffect;
 
 /// How long a launch may be on its way before nobody may send it any more, in milliseconds.
 pub const LAUNCH_WINDOW_MS: u64 = 120_000;
@@ -24,30 +32,20 @@ pub const DOUBT_AFTER_MS: u64 = 65 * 60_000;
 pub enum TaskState {
     /// In its lane of the waiting list.
     Waiting {
-        /// What ECS said when the last attempt was refused.
+        /// What became of the last attempt: what ECS said when it was refused, or how its run ended.
         last_refusal: Option<String>,
     },
     /// Room is reserved and RunTask is being called.
     Reserved(ReservedTask),
     /// ECS has placed the task.
     Started(StartedTask),
-    /// The task has stopped.
-    Ended {
-        /// The ECS task.
-        task: Option<TaskArn>,
-        /// How it ended.
-        end: TaskEnd,
-    },
-    /// The task will never start: its request is wrong.
-    Refused {
-        /// Why.
-        reason: String,
-    },
     /// Nobody can tell any more whether the task ran. It is not started again unless someone decides so.
     Doubt {
         /// Where it was to run.
         instance: ContainerInstanceArn,
     },
+    /// Nothing happens to the task any more.
+    Final(FinalTask),
 }
 
 /// A task whose launch is under way.
@@ -75,13 +73,95 @@ pub struct StartedTask {
     pub started_at: Timestamp,
 }
 
-/// A task's attempt count and state.
+/// A task that nothing happens to any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinalTask {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why, for people.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// Its last run, if it had one.
+    pub run: Option<FinishedRun>,
+}
+
+/// What came of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// It ran, and all its containers ended with exit code 0.
+    Succeeded,
+    /// It ran and failed, and is not run again.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It had not started by the time it had to.
+    Expired,
+    /// It will never start: its request is wrong.
+    Refused,
+}
+
+/// A run that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishedRun {
+    /// The ECS task.
+    pub task: TaskArn,
+    /// How it ended.
+    pub end: TaskEnd,
+}
+
+/// What somebody asked for, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// Why, in the words of whoever asked.
+    pub reason: Option<String>,
+}
+
+impl std::fmt::Display for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "since {}", self.at)?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A task that runs must be stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopRequest {
+    /// What it means for the task.
+    pub cause: StopCause,
+    /// When it was decided, and why.
+    pub request: Request,
+}
+
+/// Why a running task must be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It has run for longer than it may.
+    TimedOut,
+}
+
+/// A task's attempts and state, and what people have asked for since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskProgress {
     /// The attempt begun last; 0 before the first one.
     pub attempt: AttemptNumber,
     /// Where the task is.
     pub state: TaskState,
+    /// Runs that ended without success.
+    pub runs: RunCount,
+    /// Whether its next run needs more memory than its demand says.
+    pub memory: MemoryNeed,
+    /// It is on hold: it waits, but not for room.
+    pub hold: Option<Request>,
+    /// It is to be stopped as soon as it can be.
+    pub stop: Option<StopRequest>,
 }
 
 /// The task is not in the state that a change starts from: somebody else has moved it on.
@@ -105,6 +185,13 @@ impl TaskProgress {
         Self {
             attempt: AttemptNumber::new(0),
             state: TaskState::Waiting { last_refusal: None },
+            runs: RunCount {
+                failed: 0,
+                hosts_lost: 0,
+            },
+            memory: MemoryNeed::Same,
+            hold: None,
+            stop: None,
         }
     }
 
@@ -125,7 +212,7 @@ impl TaskProgress {
         };
         Ok(Self {
             attempt: self.attempt.next(),
-            state: TaskState::Reserved(reserved),
+            ..self.with(TaskState::Reserved(reserved))
         })
     }
 
@@ -179,41 +266,56 @@ impl TaskProgress {
         })))
     }
 
-    /// Puts a task that was definitely not started back in its old place.
+    /// Puts a task that was definitely not started back in its old place, unless it was cancelled meanwhile.
     ///
     /// # Errors
     /// [`MovedOn`] unless attempt `attempt` is reserved.
     pub fn requeue(&self, attempt: AttemptNumber, reason: String) -> Result<Self, MovedOn> {
         self.reserved(attempt)?;
-        Ok(self.with(TaskState::Waiting {
-            last_refusal: Some(reason),
-        }))
+        Ok(match &self.stop {
+            Some(stop) => self.stopped(stop, stop.request.at, None),
+            None => self.with(TaskState::Waiting {
+                last_refusal: Some(reason),
+            }),
+        })
     }
 
     /// Records that the task will never start.
     ///
     /// # Errors
     /// [`MovedOn`] unless attempt `attempt` is reserved.
-    pub fn refuse(&self, attempt: AttemptNumber, reason: String) -> Result<Self, MovedOn> {
+    pub fn refuse(&self, attempt: AttemptNumber, reason: String, now: Timestamp) -> Result<Self, MovedOn> {
         self.reserved(attempt)?;
-        Ok(self.with(TaskState::Refused { reason }))
+        Ok(self.finish(Outcome::Refused, reason, now, None))
     }
 
-    /// Records that nobody can tell any more whether attempt `attempt` ran.
+    /// Records that nobody can tell any more whether attempt `attempt` ran. Whoever has cancelled it does not
+    /// want to know.
     ///
     /// # Errors
     /// [`MovedOn`] unless that attempt is reserved.
     pub fn doubt(&self, attempt: AttemptNumber) -> Result<Self, MovedOn> {
         let instance = self.reserved(attempt)?.instance.clone();
-        Ok(self.with(TaskState::Doubt { instance }))
+        Ok(match &self.stop {
+            Some(stop) => self.stopped(stop, stop.request.at, None),
+            None => self.with(TaskState::Doubt { instance }),
+        })
     }
 
-    /// Records that the task of attempt `attempt` has stopped. Its start may not have been recorded yet: a
-    /// short task's end can be reported before RunTask's answer is written down.
+    /// Records that the task of attempt `attempt` has stopped: it is done, or waits for its next run. Its start
+    /// may not have been recorded yet: a short task's end can be reported before RunTask's answer is written
+    /// down. `now` is its end if ECS tells none.
     ///
     /// # Errors
     /// [`MovedOn`] unless that attempt is reserved, started or in doubt.
-    pub fn end(&self, attempt: AttemptNumber, task: TaskArn, end: TaskEnd) -> Result<Self, MovedOn> {
+    pub fn end(
+        &self,
+        attempt: AttemptNumber,
+        task: TaskArn,
+        end: TaskEnd,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Self, MovedOn> {
         let under_way = matches!(
             self.state,
             TaskState::Reserved(_) | TaskState::Started(_) | TaskState::Doubt { .. }
@@ -221,15 +323,30 @@ impl TaskProgress {
         if self.attempt != attempt || !under_way {
             return Err(MovedOn);
         }
-        Ok(self.with(TaskState::Ended {
-            task: Some(task),
-            end,
-        }))
+        let at = end.stopped_at.unwrap_or(now);
+        let after = terms.retry.after_run(&end, self.runs);
+        let run = Some(FinishedRun { task, end });
+        if let Some(stop) = &self.stop
+            && after != AfterRun::Succeeded
+        {
+            return Ok(self.stopped(stop, at, run));
+        }
+        Ok(match after {
+            AfterRun::Succeeded => self.finish(Outcome::Succeeded, "exit code 0".to_owned(), at, run),
+            AfterRun::Failed { reason } => self.finish(Outcome::Failed, reason, at, run),
+            AfterRun::RunAgain { runs, memory, reason } => Self {
+                runs,
+                memory,
+                ..self.with(TaskState::Waiting {
+                    last_refusal: Some(reason),
+                })
+            },
+        })
     }
 
     /// Whether nothing can happen to the task any more.
     pub const fn is_final(&self) -> bool {
-        matches!(self.state, TaskState::Ended { .. } | TaskState::Refused { .. })
+        matches!(self.state, TaskState::Final(_))
     }
 
     /// Whether the task's entry in the waiting list has done its service. It is kept while a launch is under
@@ -237,18 +354,42 @@ impl TaskProgress {
     pub const fn has_left_the_waiting_list(&self) -> bool {
         match self.state {
             TaskState::Waiting { .. } | TaskState::Reserved(_) => false,
-            TaskState::Started(_)
-            | TaskState::Ended { .. }
-            | TaskState::Refused { .. }
-            | TaskState::Doubt { .. } => true,
+            TaskState::Started(_) | TaskState::Doubt { .. } | TaskState::Final(_) => true,
         }
     }
 
     fn with(&self, state: TaskState) -> Self {
         Self {
-            attempt: self.attempt,
             state,
+            ..self.clone()
         }
+    }
+
+    fn finish(&self, outcome: Outcome, reason: String, at: Timestamp, run: Option<FinishedRun>) -> Self {
+        let task = FinalTask {
+            outcome,
+            reason,
+            at,
+            run,
+        };
+        Self {
+            hold: None,
+            memory: MemoryNeed::Same,
+            ..self.with(TaskState::Final(task))
+        }
+    }
+
+    /// The end of a task that somebody wanted to end.
+    fn stopped(&self, stop: &StopRequest, at: Timestamp, run: Option<FinishedRun>) -> Self {
+        let (outcome, what) = match stop.cause {
+            StopCause::Cancelled => (Outcome::Cancelled, "cancelled"),
+            StopCause::TimedOut => (Outcome::Failed, "timed out"),
+        };
+        let reason = match &stop.request.reason {
+            Some(reason) => format!("{what}: {reason}"),
+            None => what.to_owned(),
+        };
+        self.finish(outcome, reason, at, run)
     }
 
     fn reserved(&self, attempt: AttemptNumber) -> Result<&ReservedTask, MovedOn> {
@@ -283,76 +424,4 @@ impl ReservedTask {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn instance() -> ContainerInstanceArn {
-        ContainerInstanceArn::parse("arn:aws:ecs:us-east-1:1:container-instance/default/a").unwrap()
-    }
-
-    fn task() -> TaskArn {
-        TaskArn::parse("arn:aws:ecs:us-east-1:1:task/default/t").unwrap()
-    }
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_millis(seconds * 1000)
-    }
-
-    #[test]
-    fn a_refused_attempt_waits_again_and_the_next_one_has_a_new_number() {
-        let first = TaskProgress::accepted().reserve(instance(), at(0)).unwrap();
-        assert_eq!(first.attempt.get(), 1);
-        let waiting = first.requeue(first.attempt, "RESOURCE:MEMORY".into()).unwrap();
-        assert_eq!(
-            waiting.state,
-            TaskState::Waiting {
-                last_refusal: Some("RESOURCE:MEMORY".into())
-            }
-        );
-        assert_eq!(waiting.reserve(instance(), at(1)).unwrap().attempt.get(), 2);
-    }
-
-    #[test]
-    fn a_late_answer_for_an_older_attempt_changes_nothing() {
-        let first = TaskProgress::accepted().reserve(instance(), at(0)).unwrap();
-        let second = first
-            .requeue(first.attempt, "AGENT".into())
-            .unwrap()
-            .reserve(instance(), at(1))
-            .unwrap();
-        assert_eq!(second.start(first.attempt, task(), at(2)), Err(MovedOn));
-        assert_eq!(second.requeue(first.attempt, "AGENT".into()), Err(MovedOn));
-        assert_eq!(
-            second.end(first.attempt, task(), TaskEnd::default()),
-            Err(MovedOn)
-        );
-    }
-
-    #[test]
-    fn an_end_may_come_before_the_start_is_recorded() {
-        let reserved = TaskProgress::accepted().reserve(instance(), at(0)).unwrap();
-        let ended = reserved
-            .end(reserved.attempt, task(), TaskEnd::default())
-            .unwrap();
-        assert!(ended.is_final());
-        assert_eq!(ended.start(reserved.attempt, task(), at(1)), Err(MovedOn));
-    }
-
-    #[test]
-    fn a_token_is_not_sent_again_once_ecs_may_have_forgotten_it() {
-        let progress = TaskProgress::accepted().reserve(instance(), at(0)).unwrap();
-        let TaskState::Reserved(reserved) = progress.state else {
-            panic!()
-        };
-        assert_eq!(reserved.open_reservation(at(49 * 60)), OpenReservation::CallAgain);
-        assert_eq!(reserved.open_reservation(at(50 * 60)), OpenReservation::LookUp);
-        let refused = ReservedTask {
-            refused: Some("AGENT".into()),
-            ..reserved.clone()
-        };
-        assert_eq!(refused.open_reservation(at(179)), OpenReservation::Wait);
-        assert_eq!(refused.open_reservation(at(180)), OpenReservation::CallAgain);
-        assert!(!reserved.earlier_calls_are_over(at(179)) && reserved.earlier_calls_are_over(at(180)));
-        assert!(!reserved.is_beyond_memory(at(64 * 60)) && reserved.is_beyond_memory(at(65 * 60)));
-    }
-}
+mod tests;

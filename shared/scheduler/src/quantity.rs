@@ -73,6 +73,19 @@ quantity!(
     "ENIs"
 );
 
+quantity!(
+    /// A length of time in whole seconds.
+    Seconds,
+    "s"
+);
+
+impl Seconds {
+    /// The same length in milliseconds.
+    pub const fn as_millis(self) -> u64 {
+        (self.0 as u64).saturating_mul(1_000)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,4 +149,7 @@ pub struct TaskEnd {
     pub stopped_reason: Option<String>,
     /// The first container exit code that is not 0, else the first one there is.
     pub exit_code: Option<i32>,
+    /// The reason of the container with that exit code, else of the first that has one, such as
+    /// `OutOfMemoryError: Container killed due to memory usage`.
+    pub container_reason: Option<String>,
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::id::{LaneKey, SubmissionId, TaskGroup, TaskId};
+use crate::id::{LaneKey, Revision, SubmissionId, TaskGroup, TaskId};
 use crate::shape::Shape;
 use crate::timestamp::Timestamp;
 
@@ -74,6 +74,9 @@ pub struct WaitingTask {
     pub rank: Rank,
     /// Its group, for spreading.
     pub group: TaskGroup,
+    /// The revision of the task's record when it was put here. Only who has seen this one or a later one may
+    /// take it out: it may have been put back meanwhile.
+    pub stamp: Revision,
 }
 
 /// The tasks of one shape that wait in one cluster, by rank.

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use berth_control::ports::{
-    Attention, Change, Committed, FallAsleep, Ledger, PortError, StoredLane, Turn, TurnRequest, WakeState,
+    Attention, Change, Committed, FallAsleep, Ledger, PassStart, PauseOrder, PortError, StoredLane, Turn,
+    TurnRequest, WakeState,
 };
-use berth_control::records::{LaneRecord, TaskRecord};
+use berth_control::records::{Appointment, LaneRecord, TaskRecord};
 use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::id::{
-    ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskGroup, TaskId,
-};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskId};
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::snapshot::InstanceView;
@@ -49,7 +48,9 @@ struct ClusterTables {
     instances: BTreeMap<ContainerInstanceArn, InstanceView>,
     attributes: BTreeMap<ContainerInstanceArn, Arc<AttributeSet>>,
     lanes: BTreeMap<LaneKey, StoredLaneRecord>,
-    waiting: BTreeMap<LaneKey, BTreeMap<Rank, TaskGroup>>,
+    waiting: BTreeMap<LaneKey, BTreeMap<Rank, WaitingTask>>,
+    appointments: BTreeMap<(Timestamp, TaskId), Appointment>,
+    pause: Option<PauseOrder>,
     generation: Generation,
     attention: Option<Attention>,
     turn: StoredTurn,
@@ -123,7 +124,7 @@ impl MemoryLedger {
         let Some(cluster) = tables.clusters.get(cluster) else {
             return Vec::new();
         };
-        let of_lane = |(lane, tasks): (&LaneKey, &BTreeMap<Rank, TaskGroup>)| {
+        let of_lane = |(lane, tasks): (&LaneKey, &BTreeMap<Rank, WaitingTask>)| {
             tasks
                 .keys()
                 .map(|rank| (rank.clone(), lane.clone()))
@@ -291,16 +292,25 @@ impl Ledger for MemoryLedger {
     ) -> Result<(), PortError> {
         self.with(cluster, |tables| {
             let waiting = tables.waiting.entry(lane.clone()).or_default();
-            waiting
-                .entry(task.rank.clone())
-                .or_insert_with(|| task.group.clone());
+            let newer = |known: &WaitingTask| known.stamp >= task.stamp;
+            if !waiting.get(&task.rank).is_some_and(newer) {
+                waiting.insert(task.rank.clone(), task.clone());
+            }
         });
         Ok(())
     }
 
-    async fn dequeue(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<(), PortError> {
+    async fn dequeue(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        rank: &Rank,
+        seen: Revision,
+    ) -> Result<(), PortError> {
         self.with(cluster, |tables| {
-            if let Some(waiting) = tables.waiting.get_mut(lane) {
+            if let Some(waiting) = tables.waiting.get_mut(lane)
+                && waiting.get(rank).is_some_and(|entry| entry.stamp <= seen)
+            {
                 waiting.remove(rank);
             }
         });
@@ -319,12 +329,7 @@ impl Ledger for MemoryLedger {
         let load = |(key, stored): (&LaneKey, &StoredLaneRecord)| {
             let waiting = of_cluster.waiting.get(key);
             let heads = waiting.into_iter().flatten().take(heads_max);
-            let heads: Vec<WaitingTask> = heads
-                .map(|(rank, group)| WaitingTask {
-                    rank: rank.clone(),
-                    group: group.clone(),
-                })
-                .collect();
+            let heads: Vec<WaitingTask> = heads.map(|(_, entry)| entry.clone()).collect();
             let more = waiting.is_some_and(|waiting| waiting.len() > heads.len());
             StoredLane {
                 lane: Lane {
@@ -369,6 +374,45 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
+    async fn appoint(&self, cluster: &ClusterName, appointment: &Appointment) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            let key = (appointment.due, appointment.task.clone());
+            tables.appointments.insert(key, appointment.clone());
+        });
+        Ok(())
+    }
+
+    async fn dismiss(&self, cluster: &ClusterName, appointment: &Appointment) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            tables
+                .appointments
+                .remove(&(appointment.due, appointment.task.clone()));
+        });
+        Ok(())
+    }
+
+    async fn load_appointments(
+        &self,
+        cluster: &ClusterName,
+        due_by: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Appointment>, PortError> {
+        Ok(self.with(cluster, |tables| {
+            let due = tables.appointments.values().take_while(|it| it.due <= due_by);
+            due.take(most).cloned().collect()
+        }))
+    }
+
+    async fn set_pause(&self, cluster: &ClusterName, order: &PauseOrder) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            let later = |known: &PauseOrder| known.stamp >= order.stamp;
+            if !tables.pause.as_ref().is_some_and(later) {
+                tables.pause = Some(order.clone());
+            }
+        });
+        Ok(())
+    }
+
     async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {
         Ok(self.with(cluster, |tables| {
             tables.generation = tables.generation.next();
@@ -401,11 +445,14 @@ impl Ledger for MemoryLedger {
         }))
     }
 
-    async fn begin_pass(&self, cluster: &ClusterName) -> Result<Generation, PortError> {
+    async fn begin_pass(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
         self.pause().await;
         Ok(self.with(cluster, |tables| {
             tables.attention = Some(Attention::Awake);
-            tables.generation
+            PassStart {
+                generation: tables.generation,
+                pause: tables.pause.as_ref().and_then(|order| order.pause.clone()),
+            }
         }))
     }
 

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use berth_control::ports::{
-    Clock, DescribedInstance, Inspector, LaunchCall, Launcher, Messenger, PortError, TaskDefinitionAnswer,
+    Clock, DescribedInstance, Inspector, LaunchCall, Launcher, Messenger, PortError, StopAnswer,
+    TaskDefinitionAnswer,
 };
 use berth_control::wire::overrides::TaskOverrides;
 use berth_control::wire::submission::{
@@ -23,11 +24,16 @@ use berth_scheduler::timestamp::Timestamp;
 use crate::ecs::SimulatedEcs;
 use crate::ecs::error::{EcsError, EcsErrorKind};
 use crate::ecs::launch::{FailureDetail, LaunchType, NetworkConfiguration, RunTaskRequest, Target};
+use crate::ecs::task::ContainerExit;
 use crate::seconds::read_millis;
 
 /// The environment variable, in a container override of RunTask, that says how many seconds a simulated task
 /// runs.
 pub const TASK_SECONDS_VARIABLE: &str = "BERTH_TASK_SECONDS";
+
+/// The environment variable, in a container override of RunTask, that says how a simulated task exits: a comma
+/// list of exit codes, or `oom`, one for each attempt.
+pub const TASK_EXITS_VARIABLE: &str = "BERTH_TASK_EXITS";
 
 /// RunTask calls, counted at ECS's door.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +99,8 @@ impl EcsPorts {
             },
             network,
             overrides,
-            duration_ms: duration_ms(&asked.overrides),
+            duration_ms: duration_ms(&asked.overrides)?,
+            exits: exits(&asked.overrides)?,
             failure_detail: FailureDetail::First,
             ..RunTaskRequest::new(call.cluster.clone(), call.task_definition.as_str())
         })
@@ -113,16 +120,51 @@ impl EcsPorts {
     }
 }
 
-/// How long a task runs, by the overrides of its RunTask call.
-fn duration_ms(overrides: &TaskOverrides) -> Option<u64> {
+/// The value of an environment variable in the container overrides of a RunTask call.
+fn variable<'o>(overrides: &'o TaskOverrides, name: &str) -> Option<&'o str> {
     let variables = overrides
         .container_overrides
         .iter()
         .flat_map(|container| &container.environment);
-    let named = |name: &Option<String>| name.as_deref() == Some(TASK_SECONDS_VARIABLE);
     variables
-        .filter(|it| named(&it.name))
-        .find_map(|it| it.value.as_deref().and_then(read_millis))
+        .filter(|it| it.name.as_deref() == Some(name))
+        .find_map(|it| it.value.as_deref())
+}
+
+/// How long a task runs, by the overrides of its RunTask call.
+///
+/// # Errors
+/// When that is no number of seconds.
+pub fn duration_ms(overrides: &TaskOverrides) -> Result<Option<u64>, EcsError> {
+    let Some(text) = variable(overrides, TASK_SECONDS_VARIABLE) else {
+        return Ok(None);
+    };
+    let unreadable = || {
+        EcsError::invalid(format!(
+            "{TASK_SECONDS_VARIABLE}: `{text}` is not a number of seconds, such as `12` or `0.25`"
+        ))
+    };
+    Ok(Some(read_millis(text).ok_or_else(unreadable)?))
+}
+
+/// How the attempts of a task exit, by the overrides of its RunTask call.
+///
+/// # Errors
+/// When that is no list of exit codes.
+pub fn exits(overrides: &TaskOverrides) -> Result<Vec<ContainerExit>, EcsError> {
+    let Some(text) = variable(overrides, TASK_EXITS_VARIABLE) else {
+        return Ok(Vec::new());
+    };
+    let read = |word: &str| match word.trim() {
+        "oom" => Ok(ContainerExit::OUT_OF_MEMORY),
+        code => match code.parse() {
+            Ok(code) => Ok(ContainerExit { code, reason: None }),
+            Err(_) => Err(EcsError::invalid(format!(
+                "{TASK_EXITS_VARIABLE}: `{text}` is no list of exit codes and `oom`, such as `1,oom,0`"
+            ))),
+        },
+    };
+    text.split(',').map(read).collect()
 }
 
 impl Launcher for EcsPorts {
@@ -150,6 +192,19 @@ impl Launcher for EcsPorts {
         }
         self.calls.set(calls);
         outcome
+    }
+
+    async fn stop_task(
+        &self,
+        cluster: &ClusterName,
+        task: &TaskArn,
+        reason: &str,
+    ) -> Result<StopAnswer, PortError> {
+        match self.ecs.borrow_mut().stop_task(cluster, task.as_str(), reason) {
+            Ok(_) => Ok(StopAnswer::Stopping),
+            Err(error) if error.kind == EcsErrorKind::InvalidParameter => Ok(StopAnswer::Unknown),
+            Err(error) => Err(failed("StopTask", &error)),
+        }
     }
 }
 

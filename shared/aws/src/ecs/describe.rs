@@ -160,6 +160,7 @@ fn container_json(container: &Container) -> Value {
         "gpuIds": container.gpu_ids(),
         "networkBindings": bindings.collect::<Value>(),
         "exitCode": container.exit_code(),
+        "reason": container.reason(),
     })
 }
 

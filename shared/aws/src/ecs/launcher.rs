@@ -2,15 +2,20 @@
 
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
+use aws_sdk_ecs::operation::stop_task::StopTaskError;
 use aws_sdk_ecs::types::Task;
-use berth_control::ports::{LaunchCall, Launcher};
-use berth_scheduler::id::TaskArn;
+use berth_control::ports::{LaunchCall, Launcher, PortError, StopAnswer};
+use berth_scheduler::id::{ClusterName, TaskArn};
 use berth_scheduler::launch::{LaunchOutcome, Refusal, outcome_of_exception};
 
-use super::Ecs;
 use super::describe::timestamp_of;
 use super::request::input_of;
-use crate::error::message_of;
+use super::{Ecs, SERVICE};
+use crate::error::{message_of, port_error};
+
+/// ECS takes no longer reason.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html>
+const STOP_REASON_CHARACTERS_MAX: usize = 255;
 
 impl Launcher for Ecs {
     async fn run_task(&self, call: &LaunchCall) -> LaunchOutcome {
@@ -25,6 +30,34 @@ impl Launcher for Ecs {
         match Box::pin(input.send_with(&self.launching)).await {
             Ok(answer) => outcome_of_answer(&answer),
             Err(error) => outcome_of_error(&error),
+        }
+    }
+
+    async fn stop_task(
+        &self,
+        cluster: &ClusterName,
+        task: &TaskArn,
+        reason: &str,
+    ) -> Result<StopAnswer, PortError> {
+        // Stopping twice is stopping once, so this client may repeat the call.
+        let request = self
+            .asking
+            .stop_task()
+            .cluster(cluster.as_str())
+            .task(task.as_str());
+        let reason: String = reason.chars().take(STOP_REASON_CHARACTERS_MAX).collect();
+        match Box::pin(request.reason(reason).send()).await {
+            Ok(_) => Ok(StopAnswer::Stopping),
+            // ECS has forgotten the task: it stopped an hour ago or longer.
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(StopTaskError::InvalidParameterException(_))
+                ) =>
+            {
+                Ok(StopAnswer::Unknown)
+            }
+            Err(error) => Err(port_error(SERVICE, "StopTask", &error)),
         }
     }
 }

@@ -20,15 +20,14 @@ use berth_control::ports::{Change, Clock, Committed, PortError, Turn};
 use berth_control::records::{TaskRecord, instance, task};
 use berth_scheduler::id::{ClusterName, Revision};
 use berth_scheduler::instance::InstanceRecord;
-use berth_scheduler::progress::TaskState;
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::timestamp::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::item::{EXPIRES_AT, Item, item_of, key_item, record_of};
+use super::item::{EXPIRES_AT, Item, item_of, key_item, number, record_of};
 use super::turn::EPOCH;
-use super::{DynamoLedger, SERVICE, key};
+use super::{DynamoLedger, SERVICE, Tables, key};
 use crate::clock::SystemClock;
 use crate::error::{is_throttling, port_error};
 
@@ -38,10 +37,6 @@ const TRIES_MAX: u32 = 5;
 /// The first pause between two tries, in milliseconds; each later one is twice as long, and each is cut by a
 /// random part so that two writers do not meet again.
 const PAUSE_MS: u64 = 20;
-
-/// How long a finished task is kept: two days longer than a message can wait in a queue and its dead-letter
-/// queue, so that a submission that comes late is recognised, in seconds.
-const FINAL_TASK_KEPT_SECONDS: i64 = 16 * 86_400;
 
 /// How long the record of an instance that is gone is kept: as long as EventBridge tries to deliver an event,
 /// so that a late one does not bring the instance back, in seconds.
@@ -94,7 +89,7 @@ impl DynamoLedger {
     pub(super) async fn commit_change(&self, change: Change<'_>) -> Result<Committed, PortError> {
         let now = SystemClock.now();
         let mut parts: Vec<Part> = Vec::new();
-        parts.extend(change.task.map(|task| task_part(&self.tables.tasks, task, now)));
+        parts.extend(change.task.map(|task| task_part(&self.tables, task, now)));
         parts.extend(
             change
                 .instance
@@ -194,15 +189,13 @@ impl DynamoLedger {
     }
 }
 
-fn task_part(table: &str, record: &TaskRecord, now: Timestamp) -> Part {
+fn task_part(tables: &Tables, record: &TaskRecord, now: Timestamp) -> Part {
+    let (table, kept) = (&tables.tasks, tables.final_tasks_kept);
     let json = task::to_json(record);
-    let expires_at = record.progress.is_final().then(|| {
-        let ended_at = match &record.progress.state {
-            TaskState::Ended { end, .. } => end.stopped_at.unwrap_or(now),
-            _ => now,
-        };
-        seconds(ended_at.max(now)).saturating_add(FINAL_TASK_KEPT_SECONDS)
-    });
+    let expires_at = record
+        .progress
+        .is_final()
+        .then(|| seconds(now).saturating_add(i64::from(kept.get())));
     part(
         table,
         &key::task(&record.id),
@@ -368,10 +361,6 @@ async fn pause(number: u32) {
     let random = RandomState::new().hash_one(number);
     let millis = random.checked_rem(longest).unwrap_or_default();
     tokio::time::sleep(Duration::from_millis(millis)).await;
-}
-
-fn number(number: u64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
 }
 
 #[cfg(test)]

@@ -69,6 +69,11 @@ pub(super) fn counter(item: &Item, name: &str) -> u64 {
     }
 }
 
+/// A whole number as an attribute.
+pub(super) fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
 /// A value as an attribute.
 pub(super) fn attribute_of(value: &Value) -> AttributeValue {
     match value {

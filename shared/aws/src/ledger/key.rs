@@ -4,18 +4,19 @@
 //! | --- | --- | --- | --- |
 //! | capacity | `cluster#CLUSTER` | `instance#ID` | a capacity record |
 //! | capacity | `attributes#CLUSTER` | `ID` | an instance's attributes |
-//! | capacity | `wake#CLUSTER` | `wake` | generation and attention |
+//! | capacity | `wake#CLUSTER` | `wake` | generation, attention and pause |
 //! | capacity | `turn#CLUSTER` | `turn` | epoch and lease |
 //! | tasks | `task#ID` | `task` | a task |
 //! | tasks | `waiting#CLUSTER#LANE` | rank | a task's entry in its lane |
 //! | tasks | `lanes#CLUSTER` | `LANE` | a lane |
+//! | tasks | `appointments#CLUSTER` | time and task | an appointment |
 //!
 //! Generation and turn are apart although both belong to a cluster: a reservation checks the turn in its
 //! transaction, and would collide with everybody who counts up the generation.
 
 use std::fmt;
 
-use berth_control::records::waiting;
+use berth_control::records::{Appointment, appointment, waiting};
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, TaskId};
 use berth_scheduler::waiting::Rank;
 
@@ -82,4 +83,12 @@ pub(super) fn lanes(cluster: &ClusterName) -> String {
 
 pub(super) fn lane(cluster: &ClusterName, lane: &LaneKey) -> Key {
     key(lanes(cluster), lane.as_str())
+}
+
+pub(super) fn appointments(cluster: &ClusterName) -> String {
+    format!("appointments#{cluster}")
+}
+
+pub(super) fn appointment(cluster: &ClusterName, it: &Appointment) -> Key {
+    key(appointments(cluster), appointment::sort_key(it))
 }

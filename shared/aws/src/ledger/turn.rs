@@ -1,11 +1,15 @@
 //! Generation, attention and the turn.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use berth_control::ports::{Attention, FallAsleep, PortError, Turn, TurnRequest, WakeState};
+use berth_control::ports::{
+    Attention, FallAsleep, PassStart, PauseOrder, PortError, Turn, TurnRequest, WakeState,
+};
+use berth_control::records::request;
 use berth_scheduler::id::{ClusterName, Epoch, Generation};
+use berth_scheduler::progress::Request;
 use berth_scheduler::timestamp::Timestamp;
 
-use super::item::{Item, counter, key_item, text};
+use super::item::{Item, attribute_of, counter, key_item, number, text, value_of};
 use super::key::{self, Key};
 use super::{DynamoLedger, SERVICE};
 use crate::error::port_error;
@@ -13,6 +17,10 @@ use crate::error::port_error;
 /// The fields of a cluster's wake record.
 const GENERATION: &str = "generation";
 const AWAKE: &str = "awake";
+/// Since when and why nothing may be started, if so.
+const PAUSE: &str = "pause";
+/// Which command has paused or resumed the cluster.
+const PAUSE_STAMP: &str = "pauseStamp";
 /// The fields of a cluster's turn.
 pub(super) const EPOCH: &str = "epoch";
 const OWNER: &str = "owner";
@@ -50,7 +58,7 @@ impl DynamoLedger {
         Ok(attention_of(updated.item()))
     }
 
-    pub(super) async fn awaken(&self, cluster: &ClusterName) -> Result<Generation, PortError> {
+    pub(super) async fn awaken(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
         let updated = self
             .update(Update {
                 key: key::wake(cluster),
@@ -60,7 +68,37 @@ impl DynamoLedger {
                 values: vec![(":yes", AttributeValue::Bool(true))],
             })
             .await?;
-        Ok(Generation::new(counter(updated.item(), GENERATION)))
+        Ok(PassStart {
+            generation: Generation::new(counter(updated.item(), GENERATION)),
+            pause: pause_of(&key::wake(cluster), updated.item())?,
+        })
+    }
+
+    /// Pauses or resumes a cluster, unless a later command has decided that already.
+    pub(super) async fn write_pause(
+        &self,
+        cluster: &ClusterName,
+        order: &PauseOrder,
+    ) -> Result<(), PortError> {
+        // ISO 8601 in UTC compares as text as the instants do.
+        let stamp = format!("{}#{}", order.stamp.sent_at, order.stamp.message_id);
+        let mut values = vec![(":stamp", AttributeValue::S(stamp))];
+        let change = match &order.pause {
+            Some(pause) => {
+                values.push((":pause", attribute_of(&request::to_json(pause))));
+                "SET #stamp = :stamp, #pause = :pause"
+            }
+            None => "SET #stamp = :stamp REMOVE #pause",
+        };
+        self.update(Update {
+            key: key::wake(cluster),
+            change,
+            condition: Some("attribute_not_exists(#stamp) OR #stamp < :stamp"),
+            names: &[("#stamp", PAUSE_STAMP), ("#pause", PAUSE)],
+            values,
+        })
+        .await?;
+        Ok(())
     }
 
     pub(super) async fn withdraw_attention(
@@ -203,8 +241,15 @@ fn refused_item(error: &aws_sdk_dynamodb::operation::update_item::UpdateItemErro
     }
 }
 
-fn number(number: u64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+/// A pause that cannot be read keeps the cluster paused: nothing is started against somebody's will.
+fn pause_of(key: &Key, item: &Item) -> Result<Option<Request>, PortError> {
+    let read = |pause| {
+        request::from_json(&value_of(pause)).map_err(|error| PortError::Unreadable {
+            key: key.to_string(),
+            reason: error.to_string(),
+        })
+    };
+    item.get(PAUSE).map(read).transpose()
 }
 
 fn attention_of(item: &Item) -> Attention {

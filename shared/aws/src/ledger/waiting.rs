@@ -11,22 +11,25 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError};
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use berth_control::ports::{PortError, StoredLane};
 use berth_control::records::{LaneRecord, hold, lane as lane_record, waiting as waiting_record};
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::id::{ClusterName, LaneKey};
+use berth_scheduler::id::{ClusterName, LaneKey, Revision};
 use berth_scheduler::shape::Shape;
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::{Lane, LaneTail};
+use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::item::{Item, attribute_of, key_item, key_of, text};
+use super::item::{Item, attribute_of, item_of, key_item, key_of, number, text};
 use super::key;
 use super::{DynamoLedger, SERVICE, read};
 use crate::error::port_error;
 
+/// Which revision of its task's record an entry was put by.
+const STAMP: &str = "stamp";
 /// The mark of a lane that is being retired.
 const CLOSING: &str = "closing";
 /// Why the lane's tasks wait.
@@ -118,17 +121,7 @@ impl DynamoLedger {
             .condition_expression("#closing = :mark")
             .expression_attribute_names("#closing", CLOSING)
             .expression_attribute_values(":mark", mark);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(port_error(SERVICE, "DeleteItem", &error)),
-        }
+        delete_if(request).await
     }
 
     /// Takes the mark away again, unless somebody else has done so or set another one.
@@ -144,6 +137,52 @@ impl DynamoLedger {
             .expression_attribute_names("#closing", CLOSING)
             .expression_attribute_values(":mark", mark);
         self.update_if_there(request).await
+    }
+
+    pub(super) async fn put_entry(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        task: &WaitingTask,
+    ) -> Result<(), PortError> {
+        let key = key::waiting(cluster, lane, &task.rank);
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.tables.tasks)
+            .set_item(Some(item_of(&key, &waiting_record::to_json(task))))
+            .condition_expression("attribute_not_exists(#stamp) OR #stamp < :stamp")
+            .expression_attribute_names("#stamp", STAMP)
+            .expression_attribute_values(":stamp", number(task.stamp.get()));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(port_error(SERVICE, "PutItem", &error)),
+        }
+    }
+
+    pub(super) async fn delete_entry(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        rank: &Rank,
+        seen: Revision,
+    ) -> Result<(), PortError> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.tasks)
+            .set_key(Some(key_item(&key::waiting(cluster, lane, rank))))
+            .condition_expression("attribute_not_exists(#stamp) OR #stamp <= :seen")
+            .expression_attribute_names("#stamp", STAMP)
+            .expression_attribute_values(":seen", number(seen.get()));
+        delete_if(request).await
     }
 
     pub(super) async fn write_hold(
@@ -254,6 +293,23 @@ impl DynamoLedger {
         }
         shapes.insert(record.key.clone(), Arc::clone(&record.shape));
         Ok((record.key, record.shape))
+    }
+}
+
+/// Sends a deletion whose condition says that it is still wanted.
+async fn delete_if(
+    request: aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder,
+) -> Result<(), PortError> {
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(port_error(SERVICE, "DeleteItem", &error)),
     }
 }
 

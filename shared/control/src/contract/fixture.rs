@@ -13,6 +13,7 @@ use berth_scheduler::quantity::{CpuUnits, MemoryMib};
 use berth_scheduler::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
 use berth_scheduler::resources::{Demand, Resources};
 use berth_scheduler::shape::{Constraint, Shape};
+use berth_scheduler::terms::Terms;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Priority, Rank, WaitingTask};
 
@@ -70,8 +71,11 @@ impl Scope {
                 "arn:aws:ecs:us-east-1:123456789012:task-definition/etl:12",
             )?,
             demand: demand(),
+            strategies: Vec::new(),
             request: Arc::new(LaunchRequest::default()),
+            terms: Terms::default(),
             content,
+            commands: Vec::new(),
             progress: TaskProgress::accepted(),
             revision: Revision::new(1),
             id,
@@ -168,5 +172,6 @@ pub(super) fn waiting(task: &TaskId, priority: u16, submitted_at: Timestamp) -> 
     Ok(WaitingTask {
         rank: Rank::new(priority, submitted_at, task),
         group: group()?,
+        stamp: Revision::new(1),
     })
 }

@@ -120,7 +120,7 @@ pub(super) async fn whoever_brings_news_learns_whether_anybody_is_awake(
 ) -> Check {
     let cluster = &scope.cluster;
     same("at first", &ledger.bump(cluster).await?, &Attention::Asleep)?;
-    let seen = ledger.begin_pass(cluster).await?;
+    let seen = ledger.begin_pass(cluster).await?.generation;
     same("during a pass", &ledger.bump(cluster).await?, &Attention::Awake)?;
     same(
         "the state",
@@ -132,7 +132,7 @@ pub(super) async fn whoever_brings_news_learns_whether_anybody_is_awake(
         &ledger.fall_asleep(cluster, seen).await?,
         &FallAsleep::Moved,
     )?;
-    let seen = ledger.begin_pass(cluster).await?;
+    let seen = ledger.begin_pass(cluster).await?.generation;
     same(
         "no news",
         &ledger.fall_asleep(cluster, seen).await?,
@@ -144,13 +144,13 @@ pub(super) async fn whoever_brings_news_learns_whether_anybody_is_awake(
 pub(super) async fn a_cluster_with_news_does_not_fall_asleep(ledger: &impl Ledger, scope: &Scope) -> Check {
     let cluster = &scope.cluster;
     // A cluster that nobody has ever brought news of.
-    let seen = ledger.begin_pass(cluster).await?;
+    let seen = ledger.begin_pass(cluster).await?.generation;
     same(
         "no news at all",
         &ledger.fall_asleep(cluster, seen).await?,
         &FallAsleep::Asleep,
     )?;
-    let seen = ledger.begin_pass(cluster).await?;
+    let seen = ledger.begin_pass(cluster).await?.generation;
     ledger.bump(cluster).await?;
     for _ in 0..2 {
         same(

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{ClusterName, TaskId};
-use berth_scheduler::waiting::LaneTail;
+use berth_scheduler::waiting::{LaneTail, WaitingTask};
 
 use super::fixture::{Scope, at, lane, lane_key, waiting};
 use super::{Check, Failure, same};
@@ -84,7 +84,9 @@ pub(super) async fn a_task_waits_once_however_often_it_is_enqueued(
         &vec![task.clone()],
     )?;
     for _ in 0..2 {
-        ledger.dequeue(&scope.cluster, &key, &task.rank).await?;
+        ledger
+            .dequeue(&scope.cluster, &key, &task.rank, task.stamp)
+            .await?;
     }
     same(
         "dequeued",
@@ -110,7 +112,9 @@ pub(super) async fn a_lane_is_retired_only_when_nobody_waits_in_it(
         &tasks_of(&only_lane(ledger, &scope.cluster, 1).await?),
         &vec![task.rank.task()],
     )?;
-    ledger.dequeue(&scope.cluster, &key, &task.rank).await?;
+    ledger
+        .dequeue(&scope.cluster, &key, &task.rank, task.stamp)
+        .await?;
     ledger.retire_lane(&scope.cluster, &key).await?;
     same("retired", &ledger.load_lanes(&scope.cluster, 1).await?.len(), &0)?;
     ledger.open_lane(&scope.cluster, &lane()?).await?;
@@ -171,7 +175,9 @@ pub(super) async fn no_task_waits_in_an_unlisted_lane(ledger: &impl Ledger, scop
         let listed =
             listed.map_err(|_| Failure(format!("after {polls} polls: the task's lane is not listed")))?;
         same("who waits", &listed.lane.heads, &vec![task.clone()])?;
-        ledger.dequeue(&scope.cluster, &key, &task.rank).await?;
+        ledger
+            .dequeue(&scope.cluster, &key, &task.rank, task.stamp)
+            .await?;
         if interruption == Interruption::TooLate {
             return Ok(());
         }
@@ -229,5 +235,34 @@ pub(super) async fn clusters_do_not_see_each_other(ledger: &impl Ledger, scope: 
         "the other's attention",
         &ledger.bump(&other).await?,
         &crate::ports::Attention::Asleep,
+    )
+}
+
+pub(super) async fn a_task_that_was_put_back_stays_in_its_lane(ledger: &impl Ledger, scope: &Scope) -> Check {
+    let first = waiting(&scope.task_id("a")?, 5, at(7))?;
+    let again = WaitingTask {
+        stamp: first.stamp.next().next(),
+        ..first.clone()
+    };
+    let key = lane_key()?;
+    ledger.open_lane(&scope.cluster, &lane()?).await?;
+    ledger.enqueue(&scope.cluster, &key, &again).await?;
+    // A late repetition of the first one, and who takes that one out.
+    ledger.enqueue(&scope.cluster, &key, &first).await?;
+    ledger
+        .dequeue(&scope.cluster, &key, &first.rank, first.stamp.next())
+        .await?;
+    same(
+        "put back",
+        &only_lane(ledger, &scope.cluster, 9).await?.lane.heads,
+        &vec![again.clone()],
+    )?;
+    ledger
+        .dequeue(&scope.cluster, &key, &again.rank, again.stamp)
+        .await?;
+    same(
+        "taken out",
+        &only_lane(ledger, &scope.cluster, 9).await?.lane.heads,
+        &vec![],
     )
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use berth_scheduler::admission::Admission;
-use berth_scheduler::id::AttemptId;
+use berth_scheduler::id::{AttemptId, Revision};
 
 use super::{Cycle, PassEnd};
+use crate::follow_up::appoint;
 use crate::ports::{Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, Pin, PortError};
 use crate::records::TaskRecord;
 
@@ -20,7 +21,8 @@ pub(super) struct Reserved {
 
 enum Reservation {
     Made(Box<Reserved>),
-    /// The waiting entry was left behind by a task that has moved on; it is removed now.
+    /// The waiting entry was left behind by a task that has moved on, is on hold or has another place now; it is
+    /// removed.
     Orphan,
     /// Somebody changed a record meanwhile.
     Conflict,
@@ -50,17 +52,29 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let id = admission.rank.task();
         let stored = ledger.load_task(&id).await?;
         let now = self.ports.clock.now();
-        let Some(stored) = stored.filter(|task| !task.progress.has_left_the_waiting_list()) else {
+        if !stored
+            .as_ref()
+            .is_some_and(|task| task.belongs_in(&admission.lane, &admission.rank, now))
+        {
+            let seen = stored.map_or(Revision::new(u64::MAX), |task| task.revision);
             ledger
-                .dequeue(&self.turn.cluster, &admission.lane, &admission.rank)
+                .dequeue(&self.turn.cluster, &admission.lane, &admission.rank, seen)
                 .await?;
             return Ok(Reservation::Orphan);
+        }
+        let Some(stored) = stored else {
+            return Ok(Reservation::Conflict);
         };
         let Ok(progress) = stored.progress.reserve(admission.instance.clone(), now) else {
             // Another cycle has reserved it since this one looked. It may yet be refused and need its entry.
             return Ok(Reservation::Conflict);
         };
         let task = stored.after(progress);
+        // Noted before it can start: a crash later on must not let it run without an end.
+        if let Some(timeout) = task.terms.timeout {
+            let due = now.saturating_add_millis(timeout.as_millis());
+            appoint(ledger, &task, due).await?;
+        }
         let Some(record) = self.records.get(&admission.instance) else {
             return Ok(Reservation::Conflict);
         };

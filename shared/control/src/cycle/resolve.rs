@@ -12,6 +12,7 @@ use berth_scheduler::timestamp::Timestamp;
 use super::reserve::Reserved;
 use super::settle::weightier;
 use super::{Cycle, PassEnd};
+use crate::follow_up::{follow_up, take_out};
 use crate::ports::{Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, Pin, PortError};
 use crate::records::TaskRecord;
 use crate::track::record_own_task;
@@ -63,10 +64,10 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 self.settle_placed(instance, &[placed]).await?;
                 Ok(Some(PassEnd::Again))
             }
-            TaskState::Waiting { .. }
-            | TaskState::Ended { .. }
-            | TaskState::Refused { .. }
-            | TaskState::Doubt { .. } => {
+            TaskState::Waiting { .. } | TaskState::Final(_) | TaskState::Doubt { .. } => {
+                // A run whose end was recorded before its start may be due for another one, and nothing but this
+                // reservation may tell.
+                follow_up(self.ports, task).await?;
                 self.change_record(instance, |record| record.release(attempt))
                     .await?;
                 Ok(Some(PassEnd::Again))
@@ -180,9 +181,10 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         if report.status != TaskStatus::Stopped {
             self.report.started = self.report.started.saturating_add(1);
         }
+        // Whoever put the task back meanwhile did so under a later revision.
         self.ports
             .ledger
-            .dequeue(&self.turn.cluster, &task.lane, &task.rank)
+            .dequeue(&self.turn.cluster, &task.lane, &task.rank, task.revision)
             .await?;
         Ok(PassEnd::Again)
     }
@@ -203,11 +205,9 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 ec2_instance_id,
             },
         );
-        if self.commit_with_release(&doubtful, task.after(progress)).await? == Committed::Done {
-            self.ports
-                .ledger
-                .dequeue(&self.turn.cluster, &task.lane, &task.rank)
-                .await?;
+        let done = task.after(progress);
+        if self.commit_with_release(&doubtful, done.clone()).await? == Committed::Done {
+            take_out(self.ports.ledger, &done).await?;
         }
         Ok(())
     }

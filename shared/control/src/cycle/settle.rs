@@ -14,6 +14,7 @@ use berth_scheduler::timestamp::Timestamp;
 
 use super::reserve::Reserved;
 use super::{Cycle, PassEnd};
+use crate::follow_up::{follow_up, take_out};
 use crate::ports::{
     Change, Clock, Committed, DescribedInstance, Inspector, Launcher, Ledger, Messenger, PortError,
 };
@@ -63,10 +64,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         }
         // Last, so that whatever a crash leaves open is still found by its waiting entry.
         for task in done {
-            self.ports
-                .ledger
-                .dequeue(&self.turn.cluster, &task.lane, &task.rank)
-                .await?;
+            take_out(self.ports.ledger, &task).await?;
         }
         Ok(end)
     }
@@ -95,6 +93,10 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 ..Change::default()
             };
             if self.ports.ledger.commit(change).await? == Committed::Done {
+                // It was cancelled while its launch was under way.
+                if started.progress.stop.is_some() {
+                    follow_up(self.ports, started).await?;
+                }
                 return Ok(());
             }
             match self.ports.ledger.load_task(&attempt.task).await? {
@@ -168,14 +170,12 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             .messenger
             .refuse(&refusal.to_message(record.id.as_str(), &body, now))
             .await?;
-        let Ok(progress) = record.progress.refuse(record.progress.attempt, message) else {
+        let Ok(progress) = record.progress.refuse(record.progress.attempt, message, now) else {
             return Ok(());
         };
-        if self.commit_with_release(reserved, record.after(progress)).await? == Committed::Done {
-            self.ports
-                .ledger
-                .dequeue(&self.turn.cluster, &record.lane, &record.rank)
-                .await?;
+        let refused = record.after(progress);
+        if self.commit_with_release(reserved, refused.clone()).await? == Committed::Done {
+            take_out(self.ports.ledger, &refused).await?;
         }
         Ok(())
     }

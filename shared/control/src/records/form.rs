@@ -15,7 +15,7 @@ use berth_scheduler::timestamp::Timestamp;
 
 use crate::wire::submission::ContentHash;
 
-/// The schema number that this release writes, and the highest that it reads.
+/// The schema number of every record that has none of its own, and the highest that is read of them.
 pub const SCHEMA: u64 = 1;
 
 const SCHEMA_FIELD: &str = "schema";
@@ -24,10 +24,12 @@ const SCHEMA_FIELD: &str = "schema";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// A newer release wrote it.
-    #[error("`schema` is `{found}`, and this release reads up to {SCHEMA}: deploy the newer release")]
+    #[error("`schema` is `{found}`, and this release reads up to {highest}: deploy the newer release")]
     NewerSchema {
         /// The record's schema number.
         found: u64,
+        /// The highest that this release reads.
+        highest: u64,
     },
     /// It is no record at all.
     #[error("`schema` is missing or not a number: this is not a record of Berth")]
@@ -53,9 +55,14 @@ impl RecordError {
 
 /// Writes a stored form with its schema number.
 pub(super) fn write(form: &impl Serialize) -> Value {
+    write_schema(form, SCHEMA)
+}
+
+/// Writes a stored form with a schema number of its own.
+pub(super) fn write_schema(form: &impl Serialize, schema: u64) -> Value {
     let mut value = to_value(form);
     if let Value::Object(fields) = &mut value {
-        fields.insert(SCHEMA_FIELD.to_owned(), Value::from(SCHEMA));
+        fields.insert(SCHEMA_FIELD.to_owned(), Value::from(schema));
     }
     value
 }
@@ -70,9 +77,14 @@ fn to_value(form: &impl Serialize) -> Value {
 
 /// Reads a stored form after a look at its schema number.
 pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, RecordError> {
+    read_schema(value, SCHEMA)
+}
+
+/// Reads a stored form whose schema number may be at most `highest`.
+pub(super) fn read_schema<T: DeserializeOwned>(value: &Value, highest: u64) -> Result<T, RecordError> {
     match value.get(SCHEMA_FIELD).and_then(Value::as_u64) {
         None => return Err(RecordError::NoSchema),
-        Some(found) if found > SCHEMA => return Err(RecordError::NewerSchema { found }),
+        Some(found) if found > highest => return Err(RecordError::NewerSchema { found, highest }),
         Some(_) => {}
     }
     serde_path_to_error::deserialize(value).map_err(|error| RecordError::Damaged {

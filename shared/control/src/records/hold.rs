@@ -13,6 +13,7 @@ use berth_scheduler::resources::{ShortDimension, Shortfall};
 use super::amount::PortsForm;
 use super::form::{self, RecordError, Text};
 use super::lane::RequiredAttributeForm;
+use super::request::RequestForm;
 
 /// `text` is for people and is not read back.
 #[derive(Serialize, Deserialize)]
@@ -32,6 +33,7 @@ enum ReasonForm {
     Shortfall { explanation: ExplanationForm },
     RefusedByEcs { said: String },
     Throttled,
+    Paused { since: RequestForm },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,6 +119,7 @@ pub fn from_json(value: &Value) -> Result<HoldReason, RecordError> {
         ReasonForm::Shortfall { explanation } => HoldReason::Shortfall(explanation.read()?),
         ReasonForm::RefusedByEcs { said } => HoldReason::RefusedByEcs { reason: said },
         ReasonForm::Throttled => HoldReason::Throttled,
+        ReasonForm::Paused { since } => HoldReason::Paused(since.into()),
     })
 }
 
@@ -138,6 +141,7 @@ pub fn text(reason: &HoldReason) -> String {
         }
         HoldReason::RefusedByEcs { reason } => format!("refused by Amazon ECS: `{reason}`"),
         HoldReason::Throttled => "Amazon ECS throttles the calls that start tasks".to_owned(),
+        HoldReason::Paused(request) => format!("the cluster is paused {request}"),
     }
 }
 
@@ -201,6 +205,9 @@ impl From<&HoldReason> for ReasonForm {
             },
             HoldReason::RefusedByEcs { reason } => Self::RefusedByEcs { said: reason.clone() },
             HoldReason::Throttled => Self::Throttled,
+            HoldReason::Paused(request) => Self::Paused {
+                since: request.into(),
+            },
         }
     }
 }

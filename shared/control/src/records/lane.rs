@@ -55,7 +55,7 @@ pub(super) struct RequiredAttributeForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", content = "field", rename_all = "camelCase")]
-enum StrategyForm {
+pub(super) enum StrategyForm {
     Random,
     Binpack(BinpackForm),
     Spread(SpreadForm),
@@ -63,7 +63,7 @@ enum StrategyForm {
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum BinpackForm {
+pub(super) enum BinpackForm {
     Cpu,
     Memory,
 }
@@ -71,7 +71,7 @@ enum BinpackForm {
 #[derive(Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[derive(Clone)]
-struct SpreadForm(SpreadField);
+pub(super) struct SpreadForm(SpreadField);
 
 impl TryFrom<String> for SpreadForm {
     type Error = String;
@@ -106,9 +106,21 @@ pub fn to_json(lane: &LaneRecord) -> Value {
     })
 }
 
+/// The schema number in the text that lanes are named by. It stays what it was: a lane must not change its name
+/// because a record somewhere else got another field.
+const NAMED_BY_SCHEMA: u64 = 1;
+
 /// Writes a shape, always the same way: tasks whose shapes read the same wait in the same lane.
 pub fn shape_text(shape: &Shape) -> String {
-    form::write(&ShapeForm::from(shape)).to_string()
+    form::write_schema(&ShapeForm::from(shape), NAMED_BY_SCHEMA).to_string()
+}
+
+/// Writes placement strategies as RunTask takes them.
+pub(super) fn strategies_to_json(strategies: &[Strategy]) -> Value {
+    strategies
+        .iter()
+        .map(|it| serde_json::to_value(StrategyForm::from(it)).unwrap_or_default())
+        .collect()
 }
 
 /// Reads a lane.

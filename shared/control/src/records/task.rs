@@ -1,24 +1,34 @@
 //! The stored form of a task.
 
+mod state;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use berth_scheduler::id::{
-    AttemptNumber, ClusterName, ContainerInstanceArn, LaneKey, Revision, TaskArn, TaskDefinitionArn,
-    TaskGroup, TaskId,
+    AttemptNumber, ClusterName, LaneKey, Revision, TaskDefinitionArn, TaskGroup, TaskId,
 };
-use berth_scheduler::progress::{ReservedTask, StartedTask, TaskProgress, TaskState};
-use berth_scheduler::report::TaskEnd;
+use berth_scheduler::progress::TaskProgress;
+use berth_scheduler::retry::{MemoryNeed, RunCount};
+use berth_scheduler::shape::Strategy;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::Rank;
 
-use super::TaskRecord;
+use self::state::{StateForm, StopForm};
 use super::amount::DemandForm;
 use super::form::{self, RecordError, Text};
+use super::lane::StrategyForm;
+use super::request::RequestForm;
 use super::waiting::read_priority;
+use super::{AppliedCommand, CommandStamp, TaskRecord};
 use crate::wire::submission::{ContentHash, LaunchRequest};
+use crate::wire::terms::TermsForm;
+
+/// The schema number of tasks that this release writes, and the highest that it reads. Schema 1 had one state for
+/// every end, and neither terms nor commands.
+const SCHEMA: u64 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,61 +41,73 @@ struct TaskForm {
     group: Text<TaskGroup>,
     task_definition: Text<TaskDefinitionArn>,
     demand: DemandForm,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    strategies: Vec<StrategyForm>,
     request: LaunchRequest,
+    #[serde(default, skip_serializing_if = "TermsForm::is_default")]
+    terms: TermsForm,
     content: Text<ContentHash>,
     attempt: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    failed_runs: u8,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    hosts_lost: u8,
+    #[serde(default, skip_serializing_if = "MemoryForm::is_same")]
+    memory: MemoryForm,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_hold: Option<RequestForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop: Option<StopForm>,
     #[serde(flatten)]
     state: StateForm,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    commands: Vec<CommandForm>,
     revision: u64,
 }
 
+/// What the next run gets of memory.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum MemoryForm {
+    #[default]
+    Same,
+    More,
+}
+
+impl MemoryForm {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes the field by reference"
+    )]
+    fn is_same(&self) -> bool {
+        *self == Self::Same
+    }
+}
+
 #[derive(Serialize, Deserialize)]
-#[serde(
-    tag = "state",
-    content = "details",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
+#[serde(rename_all = "camelCase")]
+struct CommandForm {
+    action: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    priority: Option<u16>,
+    sent_at: Text<Timestamp>,
+    message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
 )]
-enum StateForm {
-    Waiting {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        last_refusal: Option<String>,
-    },
-    Reserved {
-        instance: Text<ContainerInstanceArn>,
-        reserved_at: Text<Timestamp>,
-        call_by: Text<Timestamp>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        refused: Option<String>,
-    },
-    Started {
-        instance: Text<ContainerInstanceArn>,
-        ecs_task: Text<TaskArn>,
-        started_at: Text<Timestamp>,
-    },
-    Ended {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        ecs_task: Option<Text<TaskArn>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stopped_at: Option<Text<Timestamp>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stop_code: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stopped_reason: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        exit_code: Option<i32>,
-    },
-    Refused {
-        reason: String,
-    },
-    Doubt {
-        instance: Text<ContainerInstanceArn>,
-    },
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// Writes a task.
 pub fn to_json(record: &TaskRecord) -> Value {
-    form::write(&TaskForm {
+    let progress = &record.progress;
+    let form = TaskForm {
         task: Text(record.id.clone()),
         cluster: Text(record.cluster.clone()),
         priority: record.rank.priority().get(),
@@ -94,12 +116,24 @@ pub fn to_json(record: &TaskRecord) -> Value {
         group: Text(record.group.clone()),
         task_definition: Text(record.task_definition.clone()),
         demand: DemandForm::from(&record.demand),
+        strategies: record.strategies.iter().map(StrategyForm::from).collect(),
         request: LaunchRequest::clone(&record.request),
+        terms: TermsForm::from(&record.terms),
         content: Text(record.content),
-        attempt: record.progress.attempt.get(),
-        state: StateForm::from(&record.progress.state),
+        attempt: progress.attempt.get(),
+        failed_runs: progress.runs.failed,
+        hosts_lost: progress.runs.hosts_lost,
+        memory: match progress.memory {
+            MemoryNeed::Same => MemoryForm::Same,
+            MemoryNeed::More => MemoryForm::More,
+        },
+        on_hold: progress.hold.as_ref().map(RequestForm::from),
+        stop: progress.stop.as_ref().map(StopForm::from),
+        state: StateForm::from(&progress.state),
+        commands: record.commands.iter().map(CommandForm::from).collect(),
         revision: record.revision.get(),
-    })
+    };
+    form::write_schema(&form, SCHEMA)
 }
 
 /// Reads a task.
@@ -107,8 +141,13 @@ pub fn to_json(record: &TaskRecord) -> Value {
 /// # Errors
 /// When the record is damaged or was written by a newer release.
 pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
-    let form: TaskForm = form::read(value)?;
-    let rank = Rank::new(read_priority(form.priority)?, form.submitted_at.0, &form.task.0);
+    let form: TaskForm = form::read_schema(value, SCHEMA)?;
+    let submitted_at = form.submitted_at.0;
+    let rank = Rank::new(read_priority(form.priority)?, submitted_at, &form.task.0);
+    let terms = form
+        .terms
+        .read()
+        .map_err(|error| RecordError::damaged("terms", error))?;
     Ok(TaskRecord {
         id: form.task.0,
         cluster: form.cluster.0,
@@ -117,91 +156,51 @@ pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
         group: form.group.0,
         task_definition: form.task_definition.0,
         demand: form.demand.into(),
+        strategies: form.strategies.into_iter().map(Strategy::from).collect(),
         request: Arc::new(form.request),
+        terms,
         content: form.content.0,
         progress: TaskProgress {
             attempt: AttemptNumber::new(form.attempt),
-            state: form.state.into(),
+            state: form.state.read(submitted_at),
+            runs: RunCount {
+                failed: form.failed_runs,
+                hosts_lost: form.hosts_lost,
+            },
+            memory: match form.memory {
+                MemoryForm::Same => MemoryNeed::Same,
+                MemoryForm::More => MemoryNeed::More,
+            },
+            hold: form.on_hold.map(Into::into),
+            stop: form.stop.map(Into::into),
         },
+        commands: form.commands.into_iter().map(AppliedCommand::from).collect(),
         revision: Revision::new(form.revision),
     })
 }
 
-impl From<&TaskState> for StateForm {
-    fn from(state: &TaskState) -> Self {
-        match state {
-            TaskState::Waiting { last_refusal } => Self::Waiting {
-                last_refusal: last_refusal.clone(),
-            },
-            TaskState::Reserved(reserved) => Self::Reserved {
-                instance: Text(reserved.instance.clone()),
-                reserved_at: Text(reserved.reserved_at),
-                call_by: Text(reserved.call_by),
-                refused: reserved.refused.clone(),
-            },
-            TaskState::Started(started) => Self::Started {
-                instance: Text(started.instance.clone()),
-                ecs_task: Text(started.task.clone()),
-                started_at: Text(started.started_at),
-            },
-            TaskState::Ended { task, end } => Self::Ended {
-                ecs_task: task.clone().map(Text),
-                stopped_at: end.stopped_at.map(Text),
-                stop_code: end.stop_code.clone(),
-                stopped_reason: end.stopped_reason.clone(),
-                exit_code: end.exit_code,
-            },
-            TaskState::Refused { reason } => Self::Refused {
-                reason: reason.clone(),
-            },
-            TaskState::Doubt { instance } => Self::Doubt {
-                instance: Text(instance.clone()),
-            },
+impl From<&AppliedCommand> for CommandForm {
+    fn from(command: &AppliedCommand) -> Self {
+        Self {
+            action: command.action.clone(),
+            priority: command.priority,
+            sent_at: Text(command.stamp.sent_at),
+            message: command.stamp.message_id.clone(),
+            reason: command.reason.clone(),
         }
     }
 }
 
-impl From<StateForm> for TaskState {
-    fn from(form: StateForm) -> Self {
-        match form {
-            StateForm::Waiting { last_refusal } => Self::Waiting { last_refusal },
-            StateForm::Reserved {
-                instance,
-                reserved_at,
-                call_by,
-                refused,
-            } => Self::Reserved(ReservedTask {
-                instance: instance.0,
-                reserved_at: reserved_at.0,
-                call_by: call_by.0,
-                refused,
-            }),
-            StateForm::Started {
-                instance,
-                ecs_task,
-                started_at,
-            } => Self::Started(StartedTask {
-                instance: instance.0,
-                task: ecs_task.0,
-                started_at: started_at.0,
-            }),
-            StateForm::Ended {
-                ecs_task,
-                stopped_at,
-                stop_code,
-                stopped_reason,
-                exit_code,
-            } => Self::Ended {
-                task: ecs_task.map(|task| task.0),
-                end: TaskEnd {
-                    stopped_at: stopped_at.map(|at| at.0),
-                    stop_code,
-                    stopped_reason,
-                    exit_code,
-                },
+impl From<CommandForm> for AppliedCommand {
+    fn from(form: CommandForm) -> Self {
+        Self {
+            action: form.action,
+            priority: form.priority,
+            stamp: CommandStamp {
+                sent_at: form.sent_at.0,
+                message_id: form.message,
             },
-            StateForm::Refused { reason } => Self::Refused { reason },
-            StateForm::Doubt { instance } => Self::Doubt { instance: instance.0 },
+            reason: form.reason,
         }
     }
 }

@@ -11,7 +11,7 @@ use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Priority, Rank};
 
 use super::form::RecordError;
-use super::{LaneRecord, attributes, hold, instance, lane, task, waiting};
+use super::{LaneRecord, appointment, attributes, hold, instance, lane, task, waiting};
 
 /// Through text and back, as a table or a file would do it.
 fn through_text(value: &Value) -> Value {
@@ -57,6 +57,14 @@ proptest! {
     }
 
     #[test]
+    fn an_appointment_is_read_as_it_was_written_and_found_by_its_time(
+        it in strategy::appointment(), other in strategy::appointment()
+    ) {
+        prop_assert_eq!(appointment::from_json(&through_text(&appointment::to_json(&it))), Ok(it.clone()));
+        prop_assert_eq!(appointment::sort_key(&it) < appointment::sort_key_after(other.due), it.due <= other.due);
+    }
+
+    #[test]
     fn sort_keys_sort_as_ranks_do(one in strategy::rank(), other in strategy::rank()) {
         prop_assert_eq!(waiting::sort_key(&one).cmp(&waiting::sort_key(&other)), one.cmp(&other));
     }
@@ -94,7 +102,10 @@ fn a_sort_key_can_be_read_by_people() {
 fn a_record_of_a_newer_release_is_left_alone() {
     let mut json = hold::to_json(&HoldReason::Throttled);
     json["schema"] = json!(2);
-    assert_eq!(hold::from_json(&json), Err(RecordError::NewerSchema { found: 2 }));
+    assert_eq!(
+        hold::from_json(&json),
+        Err(RecordError::NewerSchema { found: 2, highest: 1 })
+    );
     assert_eq!(
         hold::from_json(&json!({"reason": "throttled"})),
         Err(RecordError::NoSchema)

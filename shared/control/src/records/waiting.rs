@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use berth_scheduler::id::{TaskGroup, TaskId};
+use berth_scheduler::id::{Revision, TaskGroup, TaskId};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Priority, Rank, WaitingTask};
 
@@ -16,6 +16,9 @@ struct WaitingForm {
     priority: u16,
     submitted_at: Text<Timestamp>,
     group: Text<TaskGroup>,
+    /// Missing in the entries of releases that never put a task back.
+    #[serde(default)]
+    stamp: u64,
 }
 
 /// Writes an entry.
@@ -25,6 +28,7 @@ pub fn to_json(task: &WaitingTask) -> Value {
         priority: task.rank.priority().get(),
         submitted_at: Text(task.rank.submitted_at()),
         group: Text(task.group.clone()),
+        stamp: task.stamp.get(),
     })
 }
 
@@ -39,6 +43,7 @@ pub fn from_json(value: &Value) -> Result<WaitingTask, RecordError> {
     Ok(WaitingTask {
         rank,
         group: form.group.0,
+        stamp: Revision::new(form.stamp),
     })
 }
 

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskGroup};
 use berth_scheduler::shape::{Constraint, Strategy};
+use berth_scheduler::terms::Terms;
 use berth_scheduler::waiting::Priority;
 
+use super::command::{self, Command};
 use super::refusal::{Position, Refusal};
 use super::strict_json::{self, field};
 use super::wake;
@@ -24,10 +26,11 @@ mod placement;
 mod request;
 mod tags;
 mod task_definition_name;
+mod terms;
 mod unsupported;
 
 pub use content_hash::ContentHash;
-pub(crate) use decode::cluster_of_deployment;
+pub(crate) use decode::{cluster_if_missing, cluster_of_deployment};
 pub use request::{
     AssignPublicIp, AwsvpcConfiguration, LaunchRequest, LaunchType, NetworkConfiguration,
     PlacementConstraint, PropagateTags, Tag,
@@ -47,6 +50,8 @@ pub const COUNT_MAX: u8 = 10;
 pub enum Message {
     /// Tasks to start when there is room.
     Submission(Box<Submission>),
+    /// Something to be done with tasks or a cluster.
+    Command(Box<Command>),
     /// A cluster to look at.
     Wake(ClusterName),
 }
@@ -70,6 +75,8 @@ pub struct Submission {
     pub constraints: Vec<Constraint>,
     /// Where its tasks would best run.
     pub strategies: Vec<Strategy>,
+    /// When its tasks may start, how long they may run, and when they are run again.
+    pub terms: Terms,
     /// What RunTask is told besides.
     pub request: Arc<LaunchRequest>,
     /// Tells a repeated message from another one under the same id.
@@ -120,6 +127,9 @@ pub fn decode_message(body: &str, message_id: &str, settings: &Settings) -> Resu
     let message = field::root(body, &root).object("one JSON object")?;
     if message.has(wake::WAKE_FIELD) {
         wake::decode_wake(&message, settings).map(Message::Wake)
+    } else if message.has(command::ACTION_FIELD) {
+        let command = command::decode_command(&message, settings)?;
+        Ok(Message::Command(Box::new(command)))
     } else {
         let submission = decode::decode_submission(&message, message_id, settings)?;
         Ok(Message::Submission(Box::new(submission)))

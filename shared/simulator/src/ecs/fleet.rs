@@ -235,6 +235,7 @@ impl SimulatedEcs {
                 code: "TerminationNotice",
                 reason: reason.to_owned(),
                 exit_code: None,
+                container_reason: None,
             };
             self.stop_at_once(number, cause);
         }

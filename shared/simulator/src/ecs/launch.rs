@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use berth_scheduler::demand::{DemandError, Overrides, demand};
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, ReportVersion, TaskArn, TaskGroup};
+use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, ReportVersion, TaskArn, TaskGroup};
 use berth_scheduler::resources::Demand;
 use berth_scheduler::shape::{Constraint, Shape, Strategy};
 
 use super::SimulatedEcs;
 use super::definition::Definition;
 use super::error::{EcsError, EcsErrorKind};
-use super::task::{Stage, Task, TaskDetails, TaskNumber};
+use super::task::{ContainerExit, Stage, Task, TaskDetails, TaskNumber};
 
 /// Most tasks of one call.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
@@ -100,6 +100,8 @@ pub struct RunTaskRequest {
     pub overrides: Overrides,
     /// How long they run, in milliseconds; as the settings say when absent.
     pub duration_ms: Option<u64>,
+    /// How their containers exit, attempt by attempt; the last one stands for all that follow, and none is 0.
+    pub exits: Vec<ContainerExit>,
     /// What is kept to be answered again.
     pub details: Arc<TaskDetails>,
     /// How much is told about what is not placed.
@@ -107,6 +109,16 @@ pub struct RunTaskRequest {
 }
 
 impl RunTaskRequest {
+    /// How the containers of this attempt exit.
+    fn exit(&self) -> ContainerExit {
+        let attempt = self.started_by.as_deref().and_then(AttemptId::from_started_by);
+        let earlier = attempt.map_or(0, |attempt| attempt.number.get().saturating_sub(1));
+        let of_attempt = usize::try_from(earlier)
+            .ok()
+            .and_then(|earlier| self.exits.get(earlier));
+        of_attempt.or(self.exits.last()).copied().unwrap_or_default()
+    }
+
     /// One task of a task definition, anywhere.
     pub fn new(cluster: ClusterName, definition: impl Into<Arc<str>>) -> Self {
         Self {
@@ -123,6 +135,7 @@ impl RunTaskRequest {
             network: NetworkConfiguration::Absent,
             overrides: Overrides::default(),
             duration_ms: None,
+            exits: Vec::new(),
             details: Arc::default(),
             failure_detail: FailureDetail::EachInstance,
         }
@@ -331,6 +344,7 @@ impl SimulatedEcs {
             gpu_ids: taken.unwrap_or_default(),
             bindings: Vec::new(),
             duration_ms: request.duration_ms.unwrap_or(self.settings.run_ms),
+            exit: request.exit(),
             step: None,
             token: request.client_token.clone(),
         };

@@ -26,6 +26,7 @@ impl SimulatedEcs {
             code: "UserInitiated",
             reason: reason.to_owned(),
             exit_code: Some(137),
+            container_reason: None,
         };
         self.begin_stop(number, cause);
         let arn = self.tasks.get(&number).map(|task| task.arn.clone());
@@ -50,15 +51,13 @@ impl SimulatedEcs {
         match task.stage {
             Stage::Starting => self.run(number),
             Stage::Running => {
-                let reason = "Essential container in task exited".to_owned();
-                self.begin_stop(
-                    number,
-                    StopCause {
-                        code: "EssentialContainerExited",
-                        reason,
-                        exit_code: Some(0),
-                    },
-                );
+                let cause = StopCause {
+                    code: "EssentialContainerExited",
+                    reason: "Essential container in task exited".to_owned(),
+                    exit_code: Some(task.exit.code),
+                    container_reason: task.exit.reason,
+                };
+                self.begin_stop(number, cause);
             }
             Stage::Stopping => self.finish_stop(number),
             Stage::Queued | Stage::Stopped => {}

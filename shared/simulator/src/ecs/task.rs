@@ -47,6 +47,25 @@ pub struct StopCause {
     pub reason: String,
     /// What its containers exit with, when they do so in order.
     pub exit_code: Option<i32>,
+    /// What ECS says about the container, if anything.
+    pub container_reason: Option<&'static str>,
+}
+
+/// How the containers of a task exit when they have run for as long as they run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerExit {
+    /// Their exit code.
+    pub code: i32,
+    /// What ECS says about it, if anything.
+    pub reason: Option<&'static str>,
+}
+
+impl ContainerExit {
+    /// The kernel killed the container because it took more memory than it may.
+    pub const OUT_OF_MEMORY: Self = Self {
+        code: 137,
+        reason: Some("OutOfMemoryError: Container killed due to memory usage"),
+    };
 }
 
 /// What a request says about a task that changes nothing here, kept to be answered again.
@@ -96,6 +115,8 @@ pub struct Task {
     pub(crate) bindings: Vec<Binding>,
     /// How long it runs.
     pub(super) duration_ms: u64,
+    /// How it exits then.
+    pub(super) exit: ContainerExit,
     /// Its next step, if one is planned.
     pub(super) step: Option<StepId>,
     pub(super) token: Option<Arc<str>>,
@@ -149,6 +170,11 @@ impl Task {
                 stop_code: self.cause.as_ref().map(|cause| cause.code.to_owned()),
                 stopped_reason: self.cause.as_ref().map(|cause| cause.reason.clone()),
                 exit_code: self.cause.as_ref().and_then(|cause| cause.exit_code),
+                container_reason: self
+                    .cause
+                    .as_ref()
+                    .and_then(|cause| cause.container_reason)
+                    .map(str::to_owned),
             }),
         }
     }

@@ -279,7 +279,7 @@ fn read_submission(task: &Map<String, Value>) -> Result<Submission, TaskError> {
     let settings = Settings::parse("default", "").map_err(|error| TaskError::new(error.to_string()))?;
     match decode_message(&Value::Object(body).to_string(), "task", &settings) {
         Ok(Message::Submission(submission)) => Ok(*submission),
-        Ok(Message::Wake(_)) => Err(TaskError::new("expected a task")),
+        Ok(Message::Wake(_) | Message::Command(_)) => Err(TaskError::new("expected a task")),
         // Its position is one in a text that nobody wrote.
         Err(refusal) => Err(TaskError::new(refusal.reason)),
     }

@@ -38,7 +38,7 @@ impl Engine {
             return Some(format!("`{id}` has no record"));
         };
         match &record.progress.state {
-            TaskState::Ended { .. } | TaskState::Refused { .. } | TaskState::Doubt { .. } => None,
+            TaskState::Final(_) | TaskState::Doubt { .. } => None,
             TaskState::Waiting { .. } if self.is_held_with_reason(asked, &record) => None,
             state => Some(format!("`{id}` is still {state:?}")),
         }
@@ -104,13 +104,16 @@ impl Engine {
         let started = referee.ecs_task(&record.id).cloned();
         let stopped = started.as_ref().is_some_and(|task| referee.has_stopped(task));
         let detail = match (&record.progress.state, &started) {
-            (TaskState::Ended { task, .. }, _) if started.is_none() || *task != started || !stopped => {
+            (TaskState::Final(task), _)
+                if task.run.as_ref().map(|run| &run.task) != started.as_ref()
+                    || !stopped && started.is_some() =>
+            {
                 format!(
-                    "`{}` is recorded as ended as {task:?}; ECS had {started:?}",
-                    record.id
+                    "`{}` is recorded as {:?} after {:?}; ECS had {started:?}",
+                    record.id, task.outcome, task.run
                 )
             }
-            (TaskState::Waiting { .. } | TaskState::Refused { .. }, Some(task)) => {
+            (TaskState::Waiting { .. }, Some(task)) => {
                 format!(
                     "`{}` is recorded as {:?}, but was started as `{task}`",
                     record.id, record.progress.state

@@ -2,7 +2,7 @@
 
 use berth_control::ports::{
     Attention, Change, Committed, DescribedInstance, FallAsleep, Inspector as _, LaunchCall, Launcher as _,
-    Ledger as _, PortError, Turn, TurnRequest,
+    Ledger as _, PassStart, PortError, Turn, TurnRequest,
 };
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, TaskArn};
 use berth_scheduler::launch::{LaunchOutcome, RefusalKind};
@@ -88,7 +88,11 @@ pub(super) fn commit(world: &World, mut change: OwnedChange) -> Result<Committed
     {
         referee.reserved(change.by, task, before, |id| world.attempt_while_waiting(id));
         if world.has(Mutation::DequeueAtReservation) {
-            at_once(world.ledger.dequeue(&task.cluster, &task.lane, &task.rank))?;
+            at_once(
+                world
+                    .ledger
+                    .dequeue(&task.cluster, &task.lane, &task.rank, task.revision),
+            )?;
         }
     }
     Ok(committed)
@@ -100,9 +104,8 @@ fn describe_commit(change: &OwnedChange, committed: Committed) -> String {
             TaskState::Waiting { last_refusal } => format!("waiting ({last_refusal:?})"),
             TaskState::Reserved(reserved) => format!("reserved on {}", short(reserved.instance.id())),
             TaskState::Started(started) => format!("started as {}", short(started.task.as_str())),
-            TaskState::Ended { .. } => "ended".to_owned(),
-            TaskState::Refused { reason } => format!("refused ({reason})"),
             TaskState::Doubt { .. } => "in doubt".to_owned(),
+            TaskState::Final(task) => format!("{:?} ({})", task.outcome, task.reason),
         };
         format!(" `{}` attempt {} {state};", task.id, task.progress.attempt)
     });
@@ -169,8 +172,9 @@ pub(super) fn begin_pass(
     world: &World,
     by: InvocationNumber,
     cluster: &ClusterName,
-) -> Result<Generation, PortError> {
-    let generation = at_once(world.ledger.begin_pass(cluster))?;
+) -> Result<PassStart, PortError> {
+    let start = at_once(world.ledger.begin_pass(cluster))?;
+    let generation = start.generation;
     let waiters = world.waiters(cluster);
     world.note(|| {
         format!(
@@ -180,7 +184,7 @@ pub(super) fn begin_pass(
         )
     });
     world.referee.borrow_mut().pass_begins(by, cluster, waiters);
-    Ok(generation)
+    Ok(start)
 }
 
 pub(super) fn hand_back(world: &World, by: InvocationNumber, turn: &Turn) -> Result<(), PortError> {

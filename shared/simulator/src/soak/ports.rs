@@ -5,13 +5,16 @@ use std::rc::Rc;
 
 use berth_control::ports::{
     Attention, Change, Clock, Committed, DescribedInstance, FallAsleep, Inspector, LaunchCall, Launcher,
-    Ledger, Messenger, PortError, StoredLane, TaskDefinitionAnswer, Turn, TurnRequest, WakeState,
+    Ledger, Messenger, PassStart, PauseOrder, PortError, StopAnswer, StoredLane, TaskDefinitionAnswer, Turn,
+    TurnRequest, WakeState,
 };
-use berth_control::records::{LaneRecord, TaskRecord};
+use berth_control::records::{Appointment, LaneRecord, TaskRecord};
 use berth_control::wire::submission::TaskDefinitionName;
 use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey, TaskArn, TaskId};
+use berth_scheduler::id::{
+    ClusterName, ContainerInstanceArn, Generation, LaneKey, Revision, TaskArn, TaskId,
+};
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::LaunchOutcome;
 use berth_scheduler::report::TaskReport;
@@ -280,9 +283,48 @@ impl Ledger for SoakPorts {
         .await
     }
 
-    async fn dequeue(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<(), PortError> {
+    async fn dequeue(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        rank: &Rank,
+        seen: Revision,
+    ) -> Result<(), PortError> {
         self.table("dequeue", |world| {
-            effect::at_once(world.ledger.dequeue(cluster, lane, rank))
+            effect::at_once(world.ledger.dequeue(cluster, lane, rank, seen))
+        })
+        .await
+    }
+
+    async fn appoint(&self, cluster: &ClusterName, appointment: &Appointment) -> Result<(), PortError> {
+        self.table("appoint", |world| {
+            effect::at_once(world.ledger.appoint(cluster, appointment))
+        })
+        .await
+    }
+
+    async fn dismiss(&self, cluster: &ClusterName, appointment: &Appointment) -> Result<(), PortError> {
+        self.table("dismiss", |world| {
+            effect::at_once(world.ledger.dismiss(cluster, appointment))
+        })
+        .await
+    }
+
+    async fn load_appointments(
+        &self,
+        cluster: &ClusterName,
+        due_by: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Appointment>, PortError> {
+        self.table("load_appointments", |world| {
+            effect::at_once(world.ledger.load_appointments(cluster, due_by, most))
+        })
+        .await
+    }
+
+    async fn set_pause(&self, cluster: &ClusterName, order: &PauseOrder) -> Result<(), PortError> {
+        self.table("set_pause", |world| {
+            effect::at_once(world.ledger.set_pause(cluster, order))
         })
         .await
     }
@@ -343,7 +385,7 @@ impl Ledger for SoakPorts {
         self.table("take_turn", take).await
     }
 
-    async fn begin_pass(&self, cluster: &ClusterName) -> Result<Generation, PortError> {
+    async fn begin_pass(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
         self.table("begin_pass", |world| {
             effect::begin_pass(world, self.invocation, cluster)
         })
@@ -434,6 +476,16 @@ impl Launcher for SoakPorts {
                 message: error.to_string(),
             },
         }
+    }
+
+    async fn stop_task(
+        &self,
+        cluster: &ClusterName,
+        task: &TaskArn,
+        reason: &str,
+    ) -> Result<StopAnswer, PortError> {
+        let stop = |world: &World| effect::at_once(world.ecs.stop_task(cluster, task, reason));
+        self.call(Service::Ecs, "StopTask", stop).await
     }
 }
 

@@ -20,7 +20,7 @@ use super::workload::Family;
 /// A promise, as it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// At most one ECS task ever per task.
+    /// At most one ECS task per attempt, one attempt at a time, and none after one that succeeded.
     StartedOnce,
     /// Our tasks on an instance never take more than it has, and without tasks of others ECS never has to say
     /// so, nor does a task of ours wait at its agent for room.
@@ -70,9 +70,10 @@ type Waiters = BTreeMap<Rank, AttemptNumber>;
 /// What the referee knows.
 #[derive(Debug, Default)]
 pub(super) struct Referee {
-    /// The ECS task of each task of ours.
-    started: BTreeMap<TaskId, TaskArn>,
-    stopped: BTreeSet<TaskArn>,
+    /// The last attempt of each task of ours that ECS has placed, and its ECS task.
+    started: BTreeMap<TaskId, (AttemptNumber, TaskArn)>,
+    /// The ECS tasks that have stopped, with their exit codes.
+    stopped: BTreeMap<TaskArn, Option<i32>>,
     /// What our tasks that have not stopped take, by instance.
     live: BTreeMap<ContainerInstanceArn, BTreeMap<TaskArn, Demand>>,
     registered: BTreeMap<ContainerInstanceArn, Resources>,
@@ -114,13 +115,22 @@ impl Referee {
         self.instance_types.insert(instance, instance_type);
     }
 
-    /// Whether ECS ever placed this task.
+    /// The last ECS task that ECS ever placed for this task.
     pub(super) fn ecs_task(&self, task: &TaskId) -> Option<&TaskArn> {
-        self.started.get(task)
+        self.started.get(task).map(|(_, arn)| arn)
     }
 
     pub(super) fn has_stopped(&self, task: &TaskArn) -> bool {
-        self.stopped.contains(task)
+        self.stopped.contains_key(task)
+    }
+
+    /// Whether ECS may place this attempt after what it has placed for the task before.
+    fn may_start(&self, attempt: &AttemptId) -> bool {
+        let Some((earlier, arn)) = self.started.get(&attempt.task) else {
+            return true;
+        };
+        // An exit code of 0 is a success unless the instance was lost, in which case there is none.
+        attempt.number > *earlier && self.stopped.get(arn).is_some_and(|code| *code != Some(0))
     }
 
     /// When ECS placed a task.
@@ -138,13 +148,18 @@ impl Referee {
             return;
         };
         if report.version.get() == 1 {
-            if let Some(earlier) = self.started.insert(attempt.task.clone(), report.task.clone()) {
+            if !self.may_start(attempt) {
                 let detail = format!(
-                    "`{}` (attempt {}) is `{}`, and was `{earlier}`",
-                    attempt.task, attempt.number, report.task
+                    "`{}` (attempt {}) is `{}`, and was {:?}",
+                    attempt.task,
+                    attempt.number,
+                    report.task,
+                    self.started.get(&attempt.task)
                 );
                 self.blame(Invariant::StartedOnce, detail);
             }
+            self.started
+                .insert(attempt.task.clone(), (attempt.number, report.task.clone()));
             if let Some(created_at) = report.created_at {
                 self.just_placed
                     .push((instance.clone(), attempt.clone(), created_at));
@@ -153,7 +168,8 @@ impl Referee {
         let live = self.live.entry(instance.clone()).or_default();
         if report.status == TaskStatus::Stopped {
             live.remove(&report.task);
-            self.stopped.insert(report.task.clone());
+            let code = report.end.as_ref().and_then(|end| end.exit_code);
+            self.stopped.insert(report.task.clone(), code);
         } else {
             live.insert(report.task.clone(), report.demand.clone());
         }
@@ -248,7 +264,7 @@ impl Referee {
         };
         let forward = after.revision == before.revision.next()
             && after.progress.attempt >= before.progress.attempt
-            && after.rank == before.rank
+            && (after.rank == before.rank || after.commands != before.commands)
             && !before.progress.is_final();
         if !forward {
             self.blame(

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod lifetime;
 mod reconciliation;
 mod tracking;
 mod world;

@@ -3,7 +3,6 @@
 use berth_control::ports::Ledger;
 use berth_control::reconcile::{ReconcileReport, reconcile};
 use berth_scheduler::launch::LaunchOutcome;
-use berth_scheduler::progress::TaskState;
 use berth_scheduler::report::TaskStatus;
 
 use crate::world::{World, arn, cluster, now, report, submission};
@@ -66,7 +65,7 @@ fn the_end_of_a_task_that_no_event_told_of_is_found() {
         .borrow_mut()
         .insert(arn("a"), report("a", 9, 512));
     assert_eq!(run(&world).ends_found, 1);
-    assert!(matches!(world.task("t").progress.state, TaskState::Ended { .. }));
+    assert!(world.task("t").progress.is_final());
     assert_eq!(world.free("a"), 512);
 }
 
@@ -78,7 +77,7 @@ fn a_task_that_ecs_has_forgotten_has_ended_and_a_young_one_has_not() {
     assert_eq!(run(&world).ends_found, 0, "ECS may not show it everywhere yet");
     world.pass_seconds(2 * 60);
     assert_eq!(run(&world).ends_found, 1);
-    assert!(matches!(world.task("t").progress.state, TaskState::Ended { .. }));
+    assert!(world.task("t").progress.is_final());
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn the_end_of_a_task_frees_its_room_and_is_recorded() {
     );
     world.observe(&report("a", 3, 512));
     assert_eq!(world.free("a"), 512);
-    assert!(matches!(world.task("t").progress.state, TaskState::Ended { .. }));
+    assert!(world.task("t").progress.is_final());
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_late_start_event_does_not_bring_an_ended_task_back() {
     world.send(&[submission("t", 0, "small")]);
     world.observe_task(&world.task_report(0, TaskStatus::Stopped));
     world.observe_task(&world.task_report(0, TaskStatus::Running));
-    assert!(matches!(world.task("t").progress.state, TaskState::Ended { .. }));
+    assert!(world.task("t").progress.is_final());
     assert_eq!(world.free("a"), 512);
 }
 

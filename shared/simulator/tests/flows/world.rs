@@ -7,7 +7,7 @@ use berth_control::cycle::{CycleEnd, run_cycle};
 use berth_control::intake::{BatchReport, InboundMessage, Invocation, take_in};
 use berth_control::ports::{
     Clock, DescribedInstance, Inspector, LaunchCall, Launcher, Ledger, Messenger, PortError, Ports,
-    TaskDefinitionAnswer,
+    StopAnswer, TaskDefinitionAnswer,
 };
 use berth_control::records::TaskRecord;
 use berth_control::settings::Settings;
@@ -18,6 +18,7 @@ use berth_scheduler::id::{
     ClusterName, ContainerInstanceArn, Ec2InstanceId, ReportVersion, TaskArn, TaskGroup, TaskId,
 };
 use berth_scheduler::launch::LaunchOutcome;
+use berth_scheduler::progress::{Outcome, TaskState};
 use berth_scheduler::quantity::{CpuUnits, MemoryMib};
 use berth_scheduler::report::{
     AgentConnection, InstanceReport, InstanceStatus, ReportSource, TaskEnd, TaskReport, TaskStatus,
@@ -43,6 +44,8 @@ pub(crate) struct ScriptedEcs {
     pub(crate) calls: RefCell<Vec<LaunchCall>>,
     pub(crate) instances: RefCell<BTreeMap<ContainerInstanceArn, InstanceReport>>,
     pub(crate) tasks: RefCell<BTreeMap<TaskArn, TaskReport>>,
+    /// The tasks that StopTask was called for, with its reason.
+    pub(crate) stops: RefCell<Vec<(TaskArn, String)>>,
 }
 
 #[derive(Default)]
@@ -184,6 +187,24 @@ impl World {
             .expect("the task is recorded")
     }
 
+    /// What came of a task; `None` while something can still happen to it.
+    pub(crate) fn outcome(&self, id: &str) -> Option<Outcome> {
+        match self.task(id).progress.state {
+            TaskState::Final(task) => Some(task.outcome),
+            _ => None,
+        }
+    }
+
+    /// The task of the n-th RunTask call stops like this, and capacity-tracker and admitter hear of it.
+    pub(crate) fn stop(&self, call: usize, end: TaskEnd) {
+        let report = TaskReport {
+            end: Some(end),
+            ..self.task_report(call, TaskStatus::Stopped)
+        };
+        self.observe_task(&report);
+        self.cycle();
+    }
+
     /// The tasks that RunTask was called for, in order.
     pub(crate) fn launched(&self) -> Vec<String> {
         self.ecs
@@ -258,6 +279,16 @@ impl Launcher for ScriptedEcs {
             task: ecs_task(&format!("{}-{}", task.copy_number(), task.submission())),
             created_at: Some(Timestamp::from_millis(0)),
         }
+    }
+
+    async fn stop_task(
+        &self,
+        _cluster: &ClusterName,
+        task: &TaskArn,
+        reason: &str,
+    ) -> Result<StopAnswer, PortError> {
+        self.stops.borrow_mut().push((task.clone(), reason.to_owned()));
+        Ok(StopAnswer::Stopping)
     }
 }
 

@@ -15,18 +15,25 @@ use berth_scheduler::id::{
     Revision, SubmissionId, TaskArn, TaskDefinitionArn, TaskGroup, TaskId,
 };
 use berth_scheduler::instance::InstanceState;
-use berth_scheduler::progress::{ReservedTask, StartedTask, TaskProgress, TaskState};
-use berth_scheduler::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
+use berth_scheduler::progress::{
+    FinalTask, FinishedRun, Outcome, Request, ReservedTask, StartedTask, StopCause, StopRequest,
+    TaskProgress, TaskState,
+};
+use berth_scheduler::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib, Seconds};
 use berth_scheduler::report::{AgentConnection, InstanceStatus, TaskEnd};
 use berth_scheduler::reservation::{
     OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage,
 };
 use berth_scheduler::resources::{Demand, HostPorts, Resources, Room, fits};
+use berth_scheduler::retry::{
+    EvaluateOnExit, ExitAction, MemoryGrowth, MemoryNeed, Pattern, RetryStrategy, RunCount,
+};
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy as Preference};
+use berth_scheduler::terms::Terms;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Priority, Rank, WaitingTask};
 
-use crate::records::TaskRecord;
+use crate::records::{AppliedCommand, Appointment, CommandStamp, TaskRecord};
 use crate::wire::submission::{ContentHash, LaunchRequest};
 
 const EXPRESSIONS: [&str; 4] = [
@@ -61,7 +68,11 @@ pub(super) fn group() -> impl Strategy<Value = TaskGroup> {
 }
 
 pub(super) fn waiting_task() -> impl Strategy<Value = WaitingTask> {
-    (rank(), group()).prop_map(|(rank, group)| WaitingTask { rank, group })
+    (rank(), group(), any::<u64>()).prop_map(|(rank, group, stamp)| WaitingTask {
+        rank,
+        group,
+        stamp: Revision::new(stamp),
+    })
 }
 
 fn ports() -> impl Strategy<Value = HostPorts> {
@@ -351,13 +362,17 @@ fn task_end() -> impl Strategy<Value = TaskEnd> {
         option::of(words()),
         option::of(words()),
         option::of(any::<i32>()),
+        option::of(words()),
     )
-        .prop_map(|(stopped_at, stop_code, stopped_reason, exit_code)| TaskEnd {
-            stopped_at,
-            stop_code,
-            stopped_reason,
-            exit_code,
-        })
+        .prop_map(
+            |(stopped_at, stop_code, stopped_reason, exit_code, container_reason)| TaskEnd {
+                stopped_at,
+                stop_code,
+                stopped_reason,
+                exit_code,
+                container_reason,
+            },
+        )
 }
 
 fn task_state() -> impl Strategy<Value = TaskState> {
@@ -380,10 +395,94 @@ fn task_state() -> impl Strategy<Value = TaskState> {
         option::of(words()).prop_map(|last_refusal| TaskState::Waiting { last_refusal }),
         reserved.prop_map(TaskState::Reserved),
         started.prop_map(TaskState::Started),
-        (option::of(task_arn()), task_end()).prop_map(|(task, end)| TaskState::Ended { task, end }),
-        words().prop_map(|reason| TaskState::Refused { reason }),
         instance().prop_map(|instance| TaskState::Doubt { instance }),
+        final_task().prop_map(TaskState::Final),
     ]
+}
+
+fn final_task() -> impl Strategy<Value = FinalTask> {
+    let outcome = select(vec![
+        Outcome::Succeeded,
+        Outcome::Failed,
+        Outcome::Cancelled,
+        Outcome::Expired,
+        Outcome::Refused,
+    ]);
+    let run = (task_arn(), task_end()).prop_map(|(task, end)| FinishedRun { task, end });
+    (outcome, words(), timestamp(), option::of(run)).prop_map(|(outcome, reason, at, run)| FinalTask {
+        outcome,
+        reason,
+        at,
+        run,
+    })
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    (timestamp(), option::of(words())).prop_map(|(at, reason)| Request { at, reason })
+}
+
+fn stop() -> impl Strategy<Value = StopRequest> {
+    let cause = select(vec![StopCause::Cancelled, StopCause::TimedOut]);
+    (cause, request()).prop_map(|(cause, request)| StopRequest { cause, request })
+}
+
+fn progress() -> impl Strategy<Value = TaskProgress> {
+    let runs = (any::<u8>(), any::<u8>()).prop_map(|(failed, hosts_lost)| RunCount { failed, hosts_lost });
+    let memory = select(vec![MemoryNeed::Same, MemoryNeed::More]);
+    (
+        any::<u64>(),
+        task_state(),
+        runs,
+        memory,
+        option::of(request()),
+        option::of(stop()),
+    )
+        .prop_map(|(number, state, runs, memory, hold, stop)| TaskProgress {
+            attempt: AttemptNumber::new(number),
+            state,
+            runs,
+            memory,
+            hold,
+            stop,
+        })
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let rule = EvaluateOnExit {
+        on_exit_code: Pattern::parse("1*"),
+        on_reason: None,
+        on_status_reason: Pattern::parse("Host EC2*"),
+        action: ExitAction::Exit,
+    };
+    let growth = MemoryGrowth {
+        increase_percent: 50,
+        maximum: MemoryMib::new(4_096),
+    };
+    let retry = RetryStrategy {
+        attempts: 3,
+        evaluate_on_exit: vec![rule],
+        on_out_of_memory: Some(growth),
+    };
+    (
+        option::of(timestamp()),
+        option::of(timestamp()),
+        option::of(any::<u32>().prop_map(Seconds::new)),
+        select(vec![RetryStrategy::default(), retry]),
+    )
+        .prop_map(|(not_before, start_by, timeout, retry)| Terms {
+            not_before,
+            start_by,
+            timeout,
+            retry,
+        })
+}
+
+pub(super) fn appointment() -> impl Strategy<Value = Appointment> {
+    (timestamp(), waiting_task()).prop_map(|(due, waiting)| Appointment {
+        due,
+        task: waiting.rank.task(),
+        group: waiting.group,
+    })
 }
 
 /// A request with something in most of its fields; what can be in them is tested with submissions.
@@ -400,32 +499,54 @@ fn launch_request() -> LaunchRequest {
 
 pub(super) fn task() -> impl Strategy<Value = TaskRecord> {
     let request = select(vec![LaunchRequest::default(), launch_request()]);
-    let progress = (any::<u64>(), task_state()).prop_map(|(number, state)| TaskProgress {
-        attempt: AttemptNumber::new(number),
-        state,
-    });
+    let command = (
+        words(),
+        option::of(any::<u16>()),
+        timestamp(),
+        option::of(words()),
+    )
+        .prop_map(|(action, priority, sent_at, reason)| AppliedCommand {
+            action,
+            priority,
+            stamp: CommandStamp {
+                sent_at,
+                message_id: "m-1".to_owned(),
+            },
+            reason,
+        });
+    let strategies = vec(preference(), 0..3);
     (
         waiting_task(),
         demand(),
         request,
         "[0-9a-f]{64}",
-        progress,
+        progress(),
         any::<u64>(),
+        strategies,
+        terms(),
+        vec(command, 0..3),
     )
         .prop_map(
-            |(waiting, demand, request, content, progress, revision)| TaskRecord {
-                id: waiting.rank.task(),
-                cluster: ClusterName::parse("default").unwrap(),
-                rank: waiting.rank,
-                lane: LaneKey::parse("lane").unwrap(),
-                group: waiting.group,
-                task_definition: TaskDefinitionArn::parse("arn:aws:ecs:us-east-1:1:task-definition/etl:12")
+            |(waiting, demand, request, content, progress, revision, strategies, terms, commands)| {
+                TaskRecord {
+                    id: waiting.rank.task(),
+                    cluster: ClusterName::parse("default").unwrap(),
+                    rank: waiting.rank,
+                    lane: LaneKey::parse("lane").unwrap(),
+                    group: waiting.group,
+                    task_definition: TaskDefinitionArn::parse(
+                        "arn:aws:ecs:us-east-1:1:task-definition/etl:12",
+                    )
                     .unwrap(),
-                demand,
-                request: request.into(),
-                content: ContentHash::parse(&content).unwrap(),
-                progress,
-                revision: Revision::new(revision),
+                    demand,
+                    strategies,
+                    request: request.into(),
+                    terms,
+                    content: ContentHash::parse(&content).unwrap(),
+                    progress,
+                    commands,
+                    revision: Revision::new(revision),
+                }
             },
         )
 }

@@ -71,6 +71,8 @@ struct Container<'a> {
     network_bindings: Option<Vec<NetworkBinding<'a>>>,
     #[serde(borrow, default)]
     exit_code: Scalar<'a>,
+    #[serde(borrow, default)]
+    reason: Scalar<'a>,
 }
 
 #[derive(Deserialize)]
@@ -209,24 +211,28 @@ impl TaskDetail<'_> {
     }
 
     fn end(&self, skipped: &mut Skipped) -> TaskEnd {
+        let (exit_code, container_reason) = self.container_end(skipped);
         TaskEnd {
             stopped_at: skipped.optional_time(&self.stopped_at),
             stop_code: skipped.optional_text(&self.stop_code, WORDS_CHARS_MAX),
             stopped_reason: skipped.optional_text(&self.stopped_reason, WORDS_CHARS_MAX),
-            exit_code: self.exit_code(skipped),
+            exit_code,
+            container_reason,
         }
     }
 
-    /// The exit code that tells most: the first that is not 0, else the first there is.
-    fn exit_code(&self, skipped: &mut Skipped) -> Option<i32> {
-        let mut first = None;
+    /// The exit code that tells most, the first that is not 0, else the first there is; and the reason of the
+    /// container that has it, else the first reason there is.
+    fn container_end(&self, skipped: &mut Skipped) -> (Option<i32>, Option<String>) {
+        let mut first = (None, None);
         for container in self.containers.as_deref().unwrap_or_default() {
             let read = |code: &Scalar<'_>| code.whole().and_then(|code| i32::try_from(code).ok());
-            match skipped.optional(&container.exit_code, read) {
-                Some(0) => first = first.or(Some(0)),
-                Some(code) => return Some(code),
-                None => {}
+            let code = skipped.optional(&container.exit_code, read);
+            let reason = skipped.optional_text(&container.reason, WORDS_CHARS_MAX);
+            if code.is_some_and(|code| code != 0) {
+                return (code, reason.or(first.1));
             }
+            first = (first.0.or(code), first.1.or(reason));
         }
         first
     }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::LaunchRequest;
+use crate::wire::terms::TermsForm;
 
 /// SHA-256 of what a submission asks for, its id left out. Neither the order of its fields, nor white space,
 /// nor a default written out makes a difference.
@@ -58,6 +59,8 @@ pub(super) struct Content<'a> {
     /// With the group filled in.
     pub(super) request: LaunchRequest,
     pub(super) task_definition: &'a str,
+    #[serde(flatten)]
+    pub(super) terms: TermsForm,
 }
 
 impl ContentHash {

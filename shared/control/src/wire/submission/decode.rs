@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskGroup};
 use berth_scheduler::shape::{Constraint, Strategy};
+use berth_scheduler::terms::Terms;
 use berth_scheduler::waiting::Priority;
 
 use super::content_hash::Content;
@@ -12,14 +13,16 @@ use super::overrides::{decode_overrides, require_allowed};
 use super::placement::{decode_constraints, decode_strategies};
 use super::request::{LaunchRequest, LaunchType, PlacementConstraint, PropagateTags};
 use super::tags::decode_tags;
+use super::terms::{check_times, decode_retry, decode_time, decode_timeout};
 use super::unsupported::reason_unsupported;
 use super::{COUNT_MAX, ContentHash, Submission, TaskDefinitionName};
 use crate::settings::{CLUSTERS_VARIABLE, Override, Settings};
 use crate::wire::refusal::Refusal;
 use crate::wire::strict_json::field::{Field, Object, list_of};
+use crate::wire::terms::TermsForm;
 
 /// The fields of a submission.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 19] = [
     "id",
     "priority",
     "cluster",
@@ -35,6 +38,10 @@ const FIELDS: [&str; 15] = [
     "propagateTags",
     "networkConfiguration",
     "enableExecuteCommand",
+    "notBefore",
+    "startBy",
+    "timeoutSeconds",
+    "retryStrategy",
 ];
 
 const CLUSTER_IF_MISSING: &str = "default";
@@ -50,6 +57,7 @@ struct Draft {
     count: Option<u8>,
     constraints: Vec<Constraint>,
     strategies: Vec<Strategy>,
+    terms: Terms,
     request: LaunchRequest,
 }
 
@@ -60,9 +68,14 @@ pub(super) fn decode_submission(
     settings: &Settings,
 ) -> Result<Submission, Refusal> {
     let mut draft = Draft::default();
+    let mut start_by = None;
     for (name, field) in message.fields() {
         draft.read(name, &field, settings)?;
+        if name == "startBy" {
+            start_by = Some(field);
+        }
     }
+    check_times(&draft.terms, start_by.as_ref())?;
     draft.complete(message, message_id, settings)
 }
 
@@ -92,6 +105,10 @@ impl Draft {
                     require_allowed(field, Override::ExecuteCommand, settings)?;
                 }
             }
+            "notBefore" => self.terms.not_before = Some(decode_time(field)?),
+            "startBy" => self.terms.start_by = Some(decode_time(field)?),
+            "timeoutSeconds" => self.terms.timeout = Some(decode_timeout(field)?),
+            "retryStrategy" => self.terms.retry = decode_retry(field, settings)?,
             _ => {
                 return Err(match reason_unsupported(name) {
                     Some(reason) => field.refuse_key(reason),
@@ -140,6 +157,7 @@ impl Draft {
                 ..self.request.clone()
             },
             task_definition: task_definition.as_str(),
+            terms: TermsForm::from(&self.terms),
         });
         Ok(Submission {
             id,
@@ -150,6 +168,7 @@ impl Draft {
             group: self.request.group.clone(),
             constraints: self.constraints,
             strategies: self.strategies,
+            terms: self.terms,
             request: Arc::new(self.request),
             content_hash,
         })
@@ -171,7 +190,8 @@ pub(crate) fn cluster_of_deployment(field: &Field<'_>, settings: &Settings) -> R
     Err(field.refuse(&not_of_deployment(&cluster, settings)))
 }
 
-fn cluster_if_missing(message: &Object<'_>, settings: &Settings) -> Result<ClusterName, Refusal> {
+/// The cluster of a message that names none.
+pub(crate) fn cluster_if_missing(message: &Object<'_>, settings: &Settings) -> Result<ClusterName, Refusal> {
     match ClusterName::parse(CLUSTER_IF_MISSING) {
         Ok(cluster) if settings.clusters.contains(&cluster) => Ok(cluster),
         Ok(cluster) => {

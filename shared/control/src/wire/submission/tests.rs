@@ -21,7 +21,7 @@ fn permissive() -> Settings {
 fn decode_with(body: &str, settings: &Settings) -> Result<Submission, Refusal> {
     match decode_message(body, "5fea7756-0ea4-451a-a703-a558b933e274", settings)? {
         Message::Submission(submission) => Ok(*submission),
-        Message::Wake(_) => panic!("{body} is a submission"),
+        Message::Wake(_) | Message::Command(_) => panic!("{body} is a submission"),
     }
 }
 

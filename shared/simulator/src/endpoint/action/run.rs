@@ -18,8 +18,7 @@ use crate::ecs::task::{Stage, TaskDetails};
 use crate::endpoint::calls::Calls;
 use crate::endpoint::protocol::{read, set};
 use crate::endpoint::render::{Form, stub_json, task_json};
-use crate::ports::TASK_SECONDS_VARIABLE;
-use crate::seconds::read_millis;
+use crate::ports::{duration_ms, exits};
 
 /// Longest `overrides`, in characters of JSON.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
@@ -150,6 +149,7 @@ fn request(given: &RunTask) -> Result<RunTaskRequest, EcsError> {
             NetworkConfiguration::Subnets(awsvpc.subnets.clone())
         }),
         duration_ms: duration_ms(&overrides)?,
+        exits: exits(&overrides)?,
         overrides: overrides
             .read()
             .map_err(|error| EcsError::invalid(error.to_string()))?,
@@ -170,27 +170,6 @@ fn read_overrides(document: &Document) -> Result<TaskOverrides, EcsError> {
         )));
     }
     serde_json::from_value(json).map_err(|error| EcsError::invalid(format!("overrides: {error}")))
-}
-
-/// How long the task runs, if its overrides say so.
-fn duration_ms(overrides: &TaskOverrides) -> Result<Option<u64>, EcsError> {
-    let variables = overrides
-        .container_overrides
-        .iter()
-        .flat_map(|container| &container.environment);
-    let mut seconds = variables
-        .filter(|variable| variable.name.as_deref() == Some(TASK_SECONDS_VARIABLE))
-        .filter_map(|variable| variable.value.as_deref());
-    let Some(text) = seconds.next() else {
-        return Ok(None);
-    };
-    let millis = read_millis(text);
-    let unreadable = || {
-        EcsError::invalid(format!(
-            "{TASK_SECONDS_VARIABLE}: `{text}` is not a number of seconds, such as `12` or `0.25`"
-        ))
-    };
-    Ok(Some(millis.ok_or_else(unreadable)?))
 }
 
 fn read_launch_type(launch_type: Option<&str>) -> Result<LaunchType, EcsError> {

@@ -157,6 +157,12 @@ fn container_json(task: &Task, at: usize, form: Form) -> Value {
     {
         set(&mut json, "exitCode", json!(code));
     }
+    if let (Stage::Stopped, Some(reason)) = (
+        task.stage,
+        task.cause.as_ref().and_then(|cause| cause.container_reason),
+    ) {
+        set(&mut json, "reason", json!(reason));
+    }
     let gpu_ids = gpu_ids(task, at);
     if !gpu_ids.is_empty() {
         set(&mut json, "gpuIds", Value::Array(gpu_ids));

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
+use berth_scheduler::terms::Terms;
+
 use super::*;
+use crate::wire::terms::TermsForm;
 
 /// Every field that works, none at its default.
 pub(super) const FULL: &str = r#"{
@@ -166,4 +169,41 @@ fn secrets_are_in_no_debug_output() {
         debug.contains("PASSWORD") && !debug.contains("hunter2"),
         "{debug}"
     );
+}
+
+#[test]
+fn times_and_retries_are_read() {
+    let body = r#"{
+        "taskDefinition": "etl", "notBefore": "2026-11-21T22:00:00Z", "startBy": "2026-11-22T06:00:00+01:00",
+        "timeoutSeconds": 3600, "retryStrategy": {
+            "attempts": 3,
+            "evaluateOnExit": [
+                {"onStatusReason": "Host EC2*", "action": "RETRY"},
+                {"onReason": "CannotPull*", "onExitCode": "1*", "action": "exit"}
+            ],
+            "onOutOfMemory": {"increasePercent": 50, "maximumMiB": 4096}
+        }
+    }"#;
+    let submission = decode(body).unwrap();
+    // As it is stored and could be sent again: instants in UTC, words in capitals.
+    assert_eq!(
+        serde_json::to_value(TermsForm::from(&submission.terms)).unwrap(),
+        json!({
+            "notBefore": "2026-11-21T22:00:00.000Z", "startBy": "2026-11-22T05:00:00.000Z", "timeoutSeconds": 3600,
+            "retryStrategy": {
+                "attempts": 3,
+                "evaluateOnExit": [
+                    {"onStatusReason": "Host EC2*", "action": "RETRY"},
+                    {"onReason": "CannotPull*", "onExitCode": "1*", "action": "EXIT"}
+                ],
+                "onOutOfMemory": {"increasePercent": 50, "maximumMiB": 4096}
+            }
+        })
+    );
+    assert_eq!(TermsForm::from(&submission.terms).read(), Ok(submission.terms));
+    let plain = decode(r#"{"taskDefinition": "etl", "retryStrategy": {}}"#).unwrap();
+    assert_eq!(plain.terms, Terms::default());
+    assert_ne!(submission.content_hash, plain.content_hash);
+    let nothing = decode(r#"{"taskDefinition": "etl"}"#).unwrap();
+    assert_eq!(plain.content_hash, nothing.content_hash);
 }

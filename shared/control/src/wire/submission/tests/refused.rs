@@ -4,6 +4,7 @@ use super::*;
 
 mod overrides;
 mod placement;
+mod terms;
 mod top;
 
 /// A wrong part of a message, the field to be named, and pieces of the reason.

@@ -60,21 +60,10 @@ fn what_is_not_one_json_object_is_refused() {
 fn fields_that_do_not_work_are_refused_by_name() {
     check_parts(&[
         (
-            r#""notBefore": "2026-11-21T00:00:00Z""#,
-            "notBefore",
-            "not supported yet",
-        ),
-        (
-            r#""startBy": "2026-11-21T00:00:00Z""#,
-            "startBy",
-            "not supported yet",
-        ),
-        (
             r#""expectedDurationSeconds": 300"#,
             "expectedDurationSeconds",
             "not supported yet",
         ),
-        (r#""timeoutSeconds": 300"#, "timeoutSeconds", "not supported yet"),
         (
             r#""volumeConfigurations": []"#,
             "volumeConfigurations",

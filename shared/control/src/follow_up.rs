@@ -1,0 +1,244 @@
+//! What must be done about a task after its record has changed, or because its time has come: put it in its lane
+//! or take it out, stop it, and make an appointment to look at it again.
+//!
+//! The record is the truth; lanes and appointments are only how it is found. So everything here can be repeated,
+//! and whoever crashes in between is followed by a repeated message, an event, or an appointment.
+
+use std::sync::Arc;
+
+use berth_scheduler::id::ClusterName;
+use berth_scheduler::progress::{Due, TaskProgress, TaskState};
+use berth_scheduler::retry::MemoryNeed;
+use berth_scheduler::timestamp::Timestamp;
+
+use crate::ports::{
+    Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, PortError, Ports, StopAnswer,
+};
+use crate::records::{Appointment, LaneRecord, TaskRecord};
+use crate::requirements;
+use crate::wire::refusal::Refusal;
+use crate::wire::submission::LaunchRequest;
+
+/// How often a record that somebody else changed meanwhile is looked at again.
+const TRIES_MAX: usize = 10;
+
+/// Appointments that are read at once.
+const APPOINTMENTS_AT_ONCE: usize = 100;
+
+/// Most rounds of appointments in one go; the others are kept by the next one.
+const ROUNDS_MAX: usize = 10;
+
+/// Puts a task in its lane, and the lane in the list, in this order: a lane is only retired when nobody waits
+/// in it.
+pub(crate) async fn put_in_lane<L: Ledger>(
+    ledger: &L,
+    task: &TaskRecord,
+    lane: &LaneRecord,
+) -> Result<(), PortError> {
+    ledger.enqueue(&task.cluster, &task.lane, &task.waiting()).await?;
+    ledger.open_lane(&task.cluster, lane).await
+}
+
+/// Takes a task out of its lane, unless it was put there again since this record of it was written.
+pub(crate) async fn take_out<L: Ledger>(ledger: &L, task: &TaskRecord) -> Result<(), PortError> {
+    ledger
+        .dequeue(&task.cluster, &task.lane, &task.rank, task.revision)
+        .await
+}
+
+/// Makes sure that the task is looked at at this moment.
+pub(crate) async fn appoint<L: Ledger>(
+    ledger: &L,
+    task: &TaskRecord,
+    due: Timestamp,
+) -> Result<(), PortError> {
+    let appointment = Appointment {
+        due,
+        task: task.id.clone(),
+        group: task.group.clone(),
+    };
+    ledger.appoint(&task.cluster, &appointment).await
+}
+
+/// Does what is due for a task, and gives the moment of its next appointment.
+///
+/// # Errors
+/// When a port fails, or the record changes under every try.
+pub(crate) async fn follow_up<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    mut task: TaskRecord,
+) -> Result<Option<Timestamp>, PortError> {
+    for _ in 0..TRIES_MAX {
+        let now = ports.clock.now();
+        let next = match task.progress.due(&task.terms, now) {
+            Due::Enter(next) => {
+                if let Some(changed) = enter(ports, &task).await? {
+                    task = changed;
+                    continue;
+                }
+                next
+            }
+            Due::Expire(progress) | Due::TimeOut(progress) => {
+                task = commit(ports.ledger, task.after(*progress)).await?;
+                continue;
+            }
+            Due::Stop => {
+                stop(ports, &task).await?;
+                Some(TaskProgress::after_stop(now))
+            }
+            Due::Later(next) => {
+                if task.progress.hold.is_some() {
+                    appoint(ports.ledger, &task, next).await?;
+                    take_out(ports.ledger, &task).await?;
+                    return Ok(Some(next));
+                }
+                Some(next)
+            }
+            Due::Nothing => {
+                if task.progress.is_final() {
+                    take_out(ports.ledger, &task).await?;
+                }
+                None
+            }
+        };
+        if let Some(next) = next {
+            appoint(ports.ledger, &task, next).await?;
+        }
+        return Ok(next);
+    }
+    Err(PortError::Failed {
+        operation: "follow a task up",
+        message: format!("the record of `{}` changed under {TRIES_MAX} tries", task.id),
+    })
+}
+
+/// Puts a task that may start in its lane; `Some` with its new record when that had to change first.
+async fn enter<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    task: &TaskRecord,
+) -> Result<Option<TaskRecord>, PortError> {
+    let needed = match requirements::of_task(ports.ecs, task).await? {
+        Ok(needed) => needed,
+        Err(refusal) => return refuse(ports, task, &refusal).await.map(Some),
+    };
+    if task.progress.memory == MemoryNeed::More {
+        let mut grown = TaskRecord {
+            request: more_memory(task, &needed),
+            ..task.after(TaskProgress {
+                memory: MemoryNeed::Same,
+                ..task.progress.clone()
+            })
+        };
+        match requirements::of_task(ports.ecs, &grown).await? {
+            Ok(needed) => {
+                grown.demand = needed.demand;
+                grown.lane = needed.lane.key;
+            }
+            Err(refusal) => return refuse(ports, task, &refusal).await.map(Some),
+        }
+        return commit(ports.ledger, grown).await.map(Some);
+    }
+    if task.lane != needed.lane.key {
+        // An older release named lanes differently.
+        let moved = TaskRecord {
+            lane: needed.lane.key,
+            ..task.after(task.progress.clone())
+        };
+        return commit(ports.ledger, moved).await.map(Some);
+    }
+    put_in_lane(ports.ledger, task, &needed.lane).await?;
+    Ok(None)
+}
+
+fn more_memory(task: &TaskRecord, needed: &requirements::Requirements) -> Arc<LaunchRequest> {
+    let growth = task.terms.retry.on_out_of_memory;
+    let grown = growth.and_then(|growth| {
+        requirements::with_more_memory(&needed.definition, &task.request.overrides, growth)
+    });
+    match grown {
+        Some(overrides) => Arc::new(LaunchRequest {
+            overrides,
+            ..LaunchRequest::clone(&task.request)
+        }),
+        None => Arc::clone(&task.request),
+    }
+}
+
+/// Refuses a task that can never start again: its task definition is gone.
+async fn refuse<L: Ledger, E, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    task: &TaskRecord,
+    refusal: &Refusal,
+) -> Result<TaskRecord, PortError> {
+    let now = ports.clock.now();
+    let text = refusal.to_message(task.id.as_str(), &task.submission_text(), now);
+    ports.messenger.refuse(&text).await?;
+    let refused = task.progress.refuse_waiting(refusal.reason.clone(), now);
+    commit(ports.ledger, task.after(refused)).await
+}
+
+/// Tells ECS to stop a task that runs.
+async fn stop<L, E: Launcher, M, C>(
+    ports: Ports<'_, L, E, M, C>,
+    task: &TaskRecord,
+) -> Result<(), PortError> {
+    let (TaskState::Started(started), Some(stop)) = (&task.progress.state, &task.progress.stop) else {
+        return Ok(());
+    };
+    let reason = stop.request.reason.as_deref().unwrap_or("cancelled");
+    match ports
+        .ecs
+        .stop_task(&task.cluster, &started.task, &format!("Berth: {reason}"))
+        .await?
+    {
+        // Its end is an event, or found by the reconciler.
+        StopAnswer::Stopping | StopAnswer::Unknown => Ok(()),
+    }
+}
+
+/// Writes a task's record, and gives what is stored then: this one, or what somebody else made of it.
+async fn commit<L: Ledger>(ledger: &L, task: TaskRecord) -> Result<TaskRecord, PortError> {
+    let change = Change {
+        task: Some(&task),
+        ..Change::default()
+    };
+    if ledger.commit(change).await? == Committed::Done {
+        return Ok(task);
+    }
+    Ok(ledger.load_task(&task.id).await?.unwrap_or(task))
+}
+
+/// Keeps the appointments of a cluster that are due, and gives how many there were.
+///
+/// # Errors
+/// When a port fails; what is left is kept next time.
+pub(crate) async fn keep_appointments<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    work_until: Timestamp,
+) -> Result<usize, PortError> {
+    let mut kept = 0_usize;
+    for _ in 0..ROUNDS_MAX {
+        let due = ports
+            .ledger
+            .load_appointments(cluster, ports.clock.now(), APPOINTMENTS_AT_ONCE)
+            .await?;
+        for appointment in &due {
+            if ports.clock.now() >= work_until {
+                return Ok(kept);
+            }
+            let next = match ports.ledger.load_task(&appointment.task).await? {
+                Some(task) => follow_up(ports, task).await?,
+                None => None,
+            };
+            if next != Some(appointment.due) {
+                ports.ledger.dismiss(cluster, appointment).await?;
+            }
+            kept = kept.saturating_add(1);
+        }
+        if due.len() < APPOINTMENTS_AT_ONCE {
+            break;
+        }
+    }
+    Ok(kept)
+}
