@@ -157,7 +157,7 @@ async fn take_in_all<'m, L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cl
         .into_iter()
         .map(|(message, content)| async move { (message, take_in_one(ports, message, content).await) });
     let mut taken = join_all(others).await;
-    commands.sort_by(|(one, _), (other, _)| stamp_of(one).cmp(&stamp_of(other)));
+    commands.sort_by_key(|(message, _)| stamp_of(message));
     for (message, content) in commands {
         if let Ok(Message::Command(command)) = content {
             taken.push((message, take_command(ports, invocation, message, &command).await));

@@ -115,7 +115,7 @@ pub(crate) async fn record_own_task<L: Ledger>(
         return Ok(Tracked::NotOurs);
     };
     let Some(task) = advance_task(ledger, attempt, report).await? else {
-        return Ok(Tracked::NotOurs);
+        return release_old_attempt(ledger, cluster, instance, attempt, report).await;
     };
     // It is run again. The admitter puts it back in its place; until that is noted, the reservation stays.
     if report.status == TaskStatus::Stopped && matches!(task.progress.state, TaskState::Waiting { .. }) {
@@ -136,6 +136,26 @@ pub(crate) async fn record_own_task<L: Ledger>(
     })
     .await?;
     Ok(if moved { Tracked::Recorded } else { Tracked::Known })
+}
+
+/// The task has gone on to another attempt, or its record is no longer kept. Whoever recorded the end of this one
+/// may have died before its room was given back.
+async fn release_old_attempt<L: Ledger>(
+    ledger: &L,
+    cluster: &ClusterName,
+    instance: &ContainerInstanceArn,
+    attempt: &AttemptId,
+    report: &TaskReport,
+) -> Result<Tracked, PortError> {
+    if report.status != TaskStatus::Stopped {
+        return Ok(Tracked::NotOurs);
+    }
+    let released = change_instance(ledger, cluster, instance, |record| record.release(attempt)).await?;
+    Ok(if released {
+        Tracked::Recorded
+    } else {
+        Tracked::NotOurs
+    })
 }
 
 /// Moves the task's record on; `None` when the report is not about the task's current attempt.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use berth_benchmarks::{Dice, InstanceSketch, snapshot, usual};
 use berth_scheduler::admission::{PlanLimits, plan};
-use berth_scheduler::id::{LaneKey, TaskGroup, TaskId};
+use berth_scheduler::id::{LaneKey, Revision, TaskGroup, TaskId};
 use berth_scheduler::quantity::{CpuUnits, MemoryMib};
 use berth_scheduler::resources::Demand;
 use berth_scheduler::shape::Shape;
@@ -73,6 +73,7 @@ fn waiting(count: u32) -> Outcome<Vec<WholeLane>> {
             tasks.push(WaitingTask {
                 rank,
                 group: group.clone(),
+                stamp: Revision::new(1),
             });
         }
     }

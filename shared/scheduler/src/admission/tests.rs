@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::attributes::AttributeSet;
 use crate::constraint::expression::Expression;
-use crate::id::{AttemptId, AttemptNumber, ReportVersion, TaskGroup};
+use crate::id::{AttemptId, AttemptNumber, ReportVersion, Revision, TaskGroup};
 use crate::instance::{InstanceRecord, Observed, observe};
 use crate::quantity::{CpuUnits, MemoryMib};
 use crate::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
@@ -73,6 +73,7 @@ fn lane(key: &str, mib: u32, tasks: &[(&str, u16, i64)]) -> Lane {
                 &TaskId::parse(id).unwrap(),
             ),
             group: group(),
+            stamp: Revision::new(1),
         })
         .collect();
     heads.sort_by(|one, other| one.rank.cmp(&other.rank));

@@ -4,6 +4,7 @@ use berth_control::ports::{Attention, Ledger as _};
 use berth_control::records::TaskRecord;
 use berth_scheduler::id::TaskId;
 use berth_scheduler::progress::TaskState;
+use berth_scheduler::retry::RunCount;
 
 use super::engine::{Engine, tasks_of};
 use super::referee::Invariant;
@@ -104,6 +105,12 @@ impl Engine {
         let started = referee.ecs_task(&record.id).cloned();
         let stopped = started.as_ref().is_some_and(|task| referee.has_stopped(task));
         let detail = match (&record.progress.state, &started) {
+            // What it ran before does not show in the record of a task that could not be run again.
+            (TaskState::Final(task), _)
+                if task.run.is_none() && stopped && record.progress.runs != RunCount::default() =>
+            {
+                String::new()
+            }
             (TaskState::Final(task), _)
                 if task.run.as_ref().map(|run| &run.task) != started.as_ref()
                     || !stopped && started.is_some() =>

@@ -2,14 +2,16 @@
 
 use berth_control::cycle::CycleEnd;
 use berth_control::intake::{BatchReport, InboundMessage};
+use berth_control::ports::{Change, Ledger};
 use berth_control::reconcile::reconcile;
+use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::{LaunchOutcome, Refusal};
 use berth_scheduler::progress::{Outcome, TaskState};
 use berth_scheduler::report::{TaskEnd, TaskStatus};
 use berth_scheduler::timestamp::Timestamp;
 use serde_json::{Value, json};
 
-use crate::world::{World, cluster, ecs_task, message, now, report, submission, wake};
+use crate::world::{World, arn, cluster, ecs_task, message, now, report, submission, wake};
 
 /// A submission with more fields.
 fn with(id: &str, fields: Value) -> InboundMessage {
@@ -425,6 +427,34 @@ fn a_task_in_doubt_is_released_or_cancelled_by_people() {
     let world = doubtful();
     order(&world, 5, json!({"action": "cancel", "id": "t"}));
     assert_eq!(world.outcome("t"), Some(Outcome::Cancelled));
+}
+
+/// Found by the soak: whoever recorded the end died before the room was given back, and the task went on.
+#[test]
+fn the_room_of_an_earlier_attempt_is_given_back_by_whoever_hears_of_its_end() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[with("t", json!({"retryStrategy": {"attempts": 2}}))]);
+    let before = now(world.ledger.load_instance(&cluster(), &arn("a")))
+        .unwrap()
+        .unwrap();
+    world.stop(0, exit(1));
+    assert_eq!(world.launched(), ["t", "t"]);
+    let after = now(world.ledger.load_instance(&cluster(), &arn("a")))
+        .unwrap()
+        .unwrap();
+    // Both attempts hold room, as they would if the first had not been released.
+    let mut state = after.state().clone();
+    state.reservations.extend(before.state().reservations.clone());
+    state.revision = state.revision.next();
+    let both = InstanceRecord::from_state(state);
+    let change = Change {
+        instance: Some((&cluster(), &both)),
+        ..Change::default()
+    };
+    now(world.ledger.commit(change)).unwrap();
+    assert_eq!(world.free("a"), 312);
+    world.stop(0, exit(1));
+    assert_eq!(world.free("a"), 412);
 }
 
 #[test]
