@@ -50,11 +50,7 @@ impl Metric {
 
 /// A stable name for an error of a port: what Lambda reports as the error's type, and what alarms match.
 pub const fn error_type(error: &PortError) -> &'static str {
-    match error {
-        PortError::Throttled { .. } => "Throttled",
-        PortError::Failed { .. } => "CallFailed",
-        PortError::Unreadable { .. } => "UnreadableRecord",
-    }
+    error.kind()
 }
 
 /// An error and everything behind it, for the log.

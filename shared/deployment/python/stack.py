@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployment import client, sqs_over_tls
+from deployment import EventForwarder, client, sqs_over_tls
 from waiting import eventually
 
 # Large enough to hold what the tests submit, small enough to be full soon: five tasks of 100 MiB.
@@ -34,8 +34,9 @@ class StartedTask:
 class Stack:
     """The deployed stack."""
 
-    def __init__(self, emulator: str, ecs: str, outputs: dict[str, str]):
+    def __init__(self, emulator: str, ecs: str, outputs: dict[str, str], ecs_events: EventForwarder):
         self.outputs = outputs
+        self.ecs_events = ecs_events
         self.sqs = sqs_over_tls(emulator)
         self.sqs_without_tls = client("sqs", emulator)
         self.dynamodb = client("dynamodb", emulator)

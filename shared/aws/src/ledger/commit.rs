@@ -49,7 +49,7 @@ const FINAL_TASK_KEPT_SECONDS: i64 = 16 * 86_400;
 const TOMBSTONE_KEPT_SECONDS: i64 = 86_400;
 
 /// The revision that every write checks and raises.
-const REVISION: &str = "revision";
+pub(super) const REVISION: &str = "revision";
 
 /// One record to be written.
 #[derive(Clone, Debug)]
@@ -282,7 +282,7 @@ fn put_of(part: &Part) -> Result<Put, PortError> {
     put.build().map_err(|error| unbuildable(&error))
 }
 
-fn unbuildable(error: &aws_sdk_dynamodb::error::BuildError) -> PortError {
+pub(super) fn unbuildable(error: &aws_sdk_dynamodb::error::BuildError) -> PortError {
     PortError::Failed {
         operation: "TransactWriteItems",
         message: error.to_string(),
@@ -370,7 +370,7 @@ async fn pause(number: u32) {
     tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
-fn number(number: u64) -> AttributeValue {
+pub(super) fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 

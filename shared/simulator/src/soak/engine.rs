@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use berth_control::intake::InboundMessage;
+use berth_control::intake::{AfterFailure, InboundMessage};
 use berth_control::settings::Settings;
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskId};
 use berth_scheduler::timestamp::Timestamp;
@@ -314,7 +314,13 @@ impl Engine {
                     self.world.plan_in(visibility_ms, Due::Message(number));
                 }
                 taken.push((number, message.id.clone()));
+                let last = message.is_received_last();
                 inbound.push(InboundMessage {
+                    after_failure: if last {
+                        AfterFailure::DeadLetter
+                    } else {
+                        AfterFailure::ComesAgain
+                    },
                     message_id: message.id,
                     body: message.body,
                     sent_at: message.sent_at,
