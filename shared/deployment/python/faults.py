@@ -69,6 +69,11 @@ class Faults:
     def end(self) -> None:
         self.set({})
 
+    def counted(self) -> Counter[str]:
+        """How often each rule has broken a call so far."""
+        self._count()
+        return self.fired
+
     def _count(self) -> None:
         by_rule = self._call("GET", "stats")["by_rule"]
         # By names, because a rule that is set again gets a new number.

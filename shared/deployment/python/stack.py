@@ -161,6 +161,16 @@ class Stack:
                 self.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return self._refusals
 
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Submissions on their dead-letter queue, with their attributes; they stay there."""
+        answer = self.sqs.receive_message(
+            QueueUrl=self.outputs["SubmissionDeadLetterQueueUrl"],
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=0,
+        )
+        return answer.get("Messages", [])
+
     # ---- Its functions and tables.
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
@@ -172,10 +182,10 @@ class Stack:
         return payload
 
     def capacity_items(self) -> list[dict[str, Any]]:
-        return self._items(self.outputs["CapacityTableName"])
+        return self.items(self.outputs["CapacityTableName"])
 
     def task_items(self) -> list[dict[str, Any]]:
-        return self._items(self.outputs["TasksTableName"])
+        return self.items(self.outputs["TasksTableName"])
 
     def keep_logs(self, file: Path) -> None:
         """Writes what the functions have logged into a file: whoever looks for the cause of a failure starts there."""
@@ -185,7 +195,7 @@ class Stack:
                 for event in pages.search("events[]"):
                     kept.write(f"{group.rpartition('/')[2]} {event['message'].rstrip()}\n")
 
-    def _items(self, table: str) -> list[dict[str, Any]]:
+    def items(self, table: str) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
 

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod damage;
 mod reconciliation;
 mod tracking;
 mod world;
