@@ -9,11 +9,14 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from boto3.dynamodb.types import TypeSerializer
 
-from deployment import SCRATCH
+from deployment import ROOT, SCRATCH
 from faults import REPLY_LOST, Faulty, Rule
 from stack import TASK_MEMORY_MIB, Stack, work
 from waiting import eventually
