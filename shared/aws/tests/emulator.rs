@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 
-use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };
@@ -39,7 +39,7 @@ fn emulator() -> Emulator {
 
 async fn sdk(endpoint: &str) -> SdkConfig {
     let anybody = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
-    let files = ProfileFiles::builder().with_contents(ProfileFileKind::Credentials, anybody);
+    let files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Credentials, anybody);
     aws_config::defaults(BehaviorVersion::latest())
         .profile_files(files.build())
         .region(Region::new("us-east-1"))

@@ -57,8 +57,8 @@ pub struct Damaged {
     pub error: RecordError,
     /// What is stored, for what can be saved of it.
     pub content: Value,
-    /// The first who wait in it, when it is a lane.
-    pub heads: Vec<WaitingTask>,
+    /// The first who wait in it, when it is a lane: also those whose entries cannot be read.
+    pub waiting: Vec<TaskId>,
 }
 
 impl Damaged {

@@ -77,23 +77,23 @@ impl DynamoLedger {
         let (entries, _) = self
             .query(&self.tables.tasks, &partition, None, Some(ENTRIES_MAX))
             .await?;
-        let mut heads = Vec::new();
+        let mut waiting = Vec::new();
         let mut found = Vec::new();
         for entry in entries {
             let content = record_of(&entry);
+            waiting.extend(text(&entry, key::SORT).and_then(waiting_record::task_of_sort_key));
             match (waiting_record::from_json(&content), text(&entry, key::SORT)) {
-                (Ok(head), _) => heads.push(head),
                 (Err(error), Some(place)) => {
                     let (lane, place) = (lane.clone(), place.to_owned());
                     found.push(damaged(RecordName::Waiting { lane, place }, error, content));
                 }
-                (Err(_), None) => {}
+                (Ok(_), _) | (Err(_), None) => {}
             }
         }
         let content = record_of(&item);
         if let Err(error) = lane_record::from_json(&content) {
             found.push(Damaged {
-                heads,
+                waiting,
                 ..damaged(RecordName::Lane(lane), error, content)
             });
         }
@@ -178,7 +178,7 @@ fn damaged(name: RecordName, error: RecordError, content: Value) -> Damaged {
         name,
         error,
         content,
-        heads: Vec::new(),
+        waiting: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use berth_scheduler::attributes::Fingerprint;
-use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, SubmissionId, TaskArn, TaskId};
+use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, TaskArn, TaskId};
 use berth_scheduler::instance::{InstanceRecord, InstanceState, Observed, observe};
 use berth_scheduler::progress::TaskState;
 use berth_scheduler::report::{AgentConnection, InstanceReport, InstanceStatus, TaskReport, TaskStatus};
@@ -312,11 +312,11 @@ async fn repair_lane<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     let RecordName::Lane(key) = &damaged.name else {
         return Ok(Repair::LeftAlone);
     };
-    if damaged.heads.is_empty() {
+    if damaged.waiting.is_empty() {
         return replace(ports.ledger, cluster, damaged, Replacement::Nothing).await;
     }
-    for head in &damaged.heads {
-        let task = match ports.ledger.load_task(&head.rank.task()).await {
+    for task in &damaged.waiting {
+        let task = match ports.ledger.load_task(task).await {
             Err(PortError::Unreadable { .. }) => None,
             other => other?,
         };
@@ -337,7 +337,7 @@ async fn repair_entry<L: Ledger>(
     damaged: &Damaged,
     place: &str,
 ) -> Result<Repair, PortError> {
-    let task = match task_at(place) {
+    let task = match waiting::task_of_sort_key(place) {
         Some(id) => match ledger.load_task(&id).await {
             // Its turn comes when it is looked at.
             Err(PortError::Unreadable { .. }) => None,
@@ -353,12 +353,4 @@ async fn repair_entry<L: Ledger>(
         None => Replacement::Nothing,
     };
     replace(ledger, cluster, damaged, replacement).await
-}
-
-/// The task at a place of a lane: the last two parts of its sort key.
-fn task_at(place: &str) -> Option<TaskId> {
-    let mut parts = place.rsplit('#');
-    let copy: u8 = parts.next()?.parse().ok()?;
-    let submission = SubmissionId::parse(parts.next()?).ok()?;
-    Some(TaskId::of_copy(&submission, copy))
 }

@@ -60,7 +60,7 @@ impl MemoryLedger {
             name,
             error: error.clone(),
             content: content.clone(),
-            heads: Vec::new(),
+            waiting: Vec::new(),
         })
     }
 
@@ -134,16 +134,11 @@ pub(super) fn entry_name(lane: &LaneKey, rank: &berth_scheduler::waiting::Rank) 
 
 fn damaged(tables: &Tables, cluster: &ClusterName, name: &RecordName) -> Option<Damaged> {
     let (content, error): &(Value, RecordError) = tables.damaged.get(name)?;
-    let heads = match name {
+    let waiting = match name {
         RecordName::Lane(lane) => {
             let waiting = tables.clusters.get(cluster)?.waiting.get(lane);
             let entries = waiting.into_iter().flatten().take(HEADS_MAX);
-            entries
-                .map(|(rank, group)| WaitingTask {
-                    rank: rank.clone(),
-                    group: group.clone(),
-                })
-                .collect()
+            entries.map(|(rank, _)| rank.task()).collect()
         }
         _ => Vec::new(),
     };
@@ -151,7 +146,7 @@ fn damaged(tables: &Tables, cluster: &ClusterName, name: &RecordName) -> Option<
         name: name.clone(),
         error: error.clone(),
         content: content.clone(),
-        heads,
+        waiting,
     })
 }
 
