@@ -26,6 +26,8 @@ pub enum Metric {
     Cycles,
     /// Events that were older than what was known.
     StaleEvents,
+    /// Events about nothing that Berth keeps, or that it cannot use.
+    IgnoredEvents,
     /// Resources in events that Berth does not know.
     UnknownResources,
     /// Clusters that the reconciler had to wake: a wake-up was lost.
@@ -42,6 +44,7 @@ impl Metric {
             Self::HeldLanes => "HeldLanes",
             Self::Cycles => "Cycles",
             Self::StaleEvents => "StaleEvents",
+            Self::IgnoredEvents => "IgnoredEvents",
             Self::UnknownResources => "UnknownResources",
             Self::TickRescued => "TickRescued",
         }

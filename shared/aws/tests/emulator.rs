@@ -19,15 +19,22 @@ use berth_aws::ledger::{DynamoLedger, Tables};
 use berth_aws::messenger::SqsMessenger;
 use berth_control::contract::ledger_contract;
 use berth_control::intake::DeadLetter;
-use berth_control::ports::{Messenger, PortError};
+use berth_control::ports::{Change, Committed, Ledger, Messenger, PortError};
+use berth_control::records::instance;
 use berth_deployment::{Emulator, Workspace};
-use berth_scheduler::id::ClusterName;
+use berth_scheduler::attributes::AttributeSet;
+use berth_scheduler::id::{ClusterName, Revision};
+use berth_scheduler::instance::{InstanceRecord, InstanceState};
+use berth_scheduler::report::InstanceStatus;
 
 const ENDPOINT_VARIABLE: &str = "BERTH_TEST_DYNAMODB_ENDPOINT";
 
 /// How often the state of a new table is asked for, and how long is waited in between, in milliseconds.
 const LOOKS_MAX: usize = 100;
 const PAUSE_MS: u64 = 100;
+
+/// A capacity record with everything in it.
+const ACTIVE: &str = include_str!("../../control/tests/records-v1/instance-active.json");
 
 /// Checks that the contract has at least, so that none gets lost.
 const CHECKS_MIN: usize = 20;
@@ -70,6 +77,48 @@ async fn the_ledger_on_dynamodb_keeps_the_contract() -> Result<(), Box<dyn Error
     }
     let kept = outcome?;
     assert!(kept.len() >= CHECKS_MIN, "{kept:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_attributes_of_an_instance_that_is_gone_go_with_its_record() -> Result<(), Box<dyn Error>> {
+    let emulator = emulator();
+    let client = aws_sdk_dynamodb::Client::new(&sdk(emulator.endpoint()).await);
+    let tables = Tables {
+        capacity: "capacity".to_owned(),
+        tasks: "tasks".to_owned(),
+    };
+    make_table(&client, &tables.capacity).await?;
+    let ledger = DynamoLedger::new(client.clone(), tables);
+    let cluster = ClusterName::parse("default")?;
+    let active = instance::from_json(&serde_json::from_str(ACTIVE)?)?;
+    let attributes: AttributeSet = [("stack".to_owned(), None)].into_iter().collect();
+    ledger
+        .store_attributes(&cluster, active.arn(), &attributes)
+        .await?;
+    let gone = InstanceRecord::from_state(InstanceState {
+        revision: Revision::new(1),
+        status: InstanceStatus::Inactive,
+        reservations: BTreeMap::new(),
+        ..active.state().clone()
+    });
+    let change = Change {
+        instance: Some((&cluster, &gone)),
+        ..Change::default()
+    };
+    assert_eq!(ledger.commit(change).await?, Committed::Done);
+    let items = client
+        .scan()
+        .table_name("capacity")
+        .send()
+        .await?
+        .items
+        .unwrap_or_default();
+    assert_eq!(items.len(), 2);
+    assert!(
+        items.iter().all(|item| item.contains_key("expiresAt")),
+        "{items:?}"
+    );
     Ok(())
 }
 
