@@ -92,7 +92,7 @@ async fn the_attributes_of_an_instance_that_is_gone_go_with_its_record() -> Resu
     let ledger = DynamoLedger::new(client.clone(), tables);
     let cluster = ClusterName::parse("default")?;
     let active = instance::from_json(&serde_json::from_str(ACTIVE)?)?;
-    let attributes: AttributeSet = [("stack".to_owned(), None)].into_iter().collect();
+    let attributes: AttributeSet = [("stack".to_owned(), None::<String>)].into_iter().collect();
     ledger
         .store_attributes(&cluster, active.arn(), &attributes)
         .await?;
