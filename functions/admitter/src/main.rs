@@ -10,7 +10,7 @@ use berth_aws::ledger::DynamoLedger;
 use berth_aws::messenger::SqsMessenger;
 use berth_aws::telemetry::{self, Metric};
 use berth_control::cycle::{CycleEnd, CycleReport};
-use berth_control::intake::{BatchReport, InboundMessage, Invocation, take_in};
+use berth_control::intake::{AfterFailure, BatchReport, InboundMessage, Invocation, take_in};
 use berth_control::ports::{Clock, Ports};
 use berth_control::settings::Settings;
 use berth_scheduler::id::ClusterName;
@@ -31,7 +31,8 @@ async fn serve() -> Result<(), Error> {
         settings: environment.settings()?,
         ledger: environment.ledger()?,
         ecs: environment.ecs(),
-        messenger: environment.messenger_with_refusals()?,
+        messenger: environment.messenger_with_submissions()?,
+        receives_max: environment.submission_receives_max()?,
     };
     run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         admitter.handle(event.payload.records, &event.context).await
@@ -45,6 +46,7 @@ struct Admitter {
     ledger: DynamoLedger,
     ecs: Ecs,
     messenger: SqsMessenger,
+    receives_max: u32,
 }
 
 /// The batch as a whole must come again.
@@ -72,7 +74,7 @@ impl Admitter {
         context: &Context,
     ) -> Result<SqsBatchResponse, BatchError> {
         let clock = SystemClock;
-        let messages = inbound(records, clock.now())?;
+        let messages = inbound(records, clock.now(), self.receives_max)?;
         let invocation = Invocation {
             settings: &self.settings,
             owner: &context.request_id,
@@ -91,13 +93,17 @@ impl Admitter {
 }
 
 /// The messages of a batch. A message's time is SQS's, so that its place in the order does not depend on when
-/// it was received.
-fn inbound(records: Vec<SqsMessage>, now: Timestamp) -> Result<Vec<InboundMessage>, BatchError> {
+/// it was received. One that was received `receives_max` times is not handed out again.
+fn inbound(
+    records: Vec<SqsMessage>,
+    now: Timestamp,
+    receives_max: u32,
+) -> Result<Vec<InboundMessage>, BatchError> {
     let read = |record: SqsMessage| {
-        let sent_at = record
-            .attributes
-            .get("SentTimestamp")
-            .and_then(|millis| millis.parse().ok());
+        let number = |name| record.attributes.get(name).and_then(|number| number.parse().ok());
+        let sent_at = number("SentTimestamp");
+        let last =
+            number("ApproximateReceiveCount").is_some_and(|received| received >= i64::from(receives_max));
         Ok(InboundMessage {
             message_id: record
                 .message_id
@@ -105,6 +111,11 @@ fn inbound(records: Vec<SqsMessage>, now: Timestamp) -> Result<Vec<InboundMessag
                 .ok_or(BatchError::MessageWithoutId)?,
             body: record.body.unwrap_or_default(),
             sent_at: sent_at.map_or(now, Timestamp::from_millis),
+            after_failure: if last {
+                AfterFailure::DeadLetter
+            } else {
+                AfterFailure::ComesAgain
+            },
         })
     };
     records.into_iter().map(read).collect()
@@ -132,6 +143,10 @@ fn response(messages: &[InboundMessage], report: &BatchReport) -> SqsBatchRespon
 fn tell(settings: &Settings, report: &BatchReport, now: Timestamp) {
     for (message_id, error) in &report.failed {
         tracing::error!(message_id, error_type = telemetry::error_type(error), %error, "a message must come again");
+    }
+    for (message_id, error) in &report.dead_letters {
+        let error_type = telemetry::error_type(error);
+        tracing::error!(message_id, error_type, %error, "a message has failed too often and is a dead letter now");
     }
     for (cluster, error) in &report.failed_cycles {
         tracing::error!(%cluster, error_type = telemetry::error_type(error), %error, "an admission cycle failed");
@@ -187,6 +202,7 @@ mod tests {
         let messages = inbound(
             vec![record(Some("m-1"), Some("5")), record(Some("m-2"), None)],
             now,
+            5,
         )
         .unwrap();
         let times: Vec<i64> = messages
@@ -201,9 +217,28 @@ mod tests {
         let now = Timestamp::from_millis(9);
         for id in [None, Some("")] {
             assert_eq!(
-                inbound(vec![record(id, None)], now),
+                inbound(vec![record(id, None)], now, 5),
                 Err(BatchError::MessageWithoutId)
             );
+        }
+    }
+
+    #[test]
+    fn a_message_that_was_received_as_often_as_it_may_be_does_not_come_again() {
+        let received = |count: Option<&str>| {
+            let mut record = record(Some("m"), None);
+            let name = "ApproximateReceiveCount".to_owned();
+            record
+                .attributes
+                .extend(count.map(|count| (name, count.to_owned())));
+            let messages = inbound(vec![record], Timestamp::from_millis(9), 5).unwrap();
+            messages.first().unwrap().after_failure
+        };
+        for comes_again in [None, Some("1"), Some("4"), Some("many")] {
+            assert_eq!(received(comes_again), AfterFailure::ComesAgain, "{comes_again:?}");
+        }
+        for last in ["5", "6"] {
+            assert_eq!(received(Some(last)), AfterFailure::DeadLetter, "{last}");
         }
     }
 
@@ -212,6 +247,7 @@ mod tests {
         let messages = inbound(
             vec![record(Some("a"), None), record(Some("b"), None)],
             Timestamp::from_millis(0),
+            5,
         );
         let error = PortError::Throttled { service: "DynamoDB" };
         let report = BatchReport {

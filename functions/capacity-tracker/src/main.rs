@@ -1,6 +1,9 @@
 //! Records what ECS reports about container instances and tasks, one event per invocation, and wakes the
 //! admitter. It decides nothing and may not call ECS.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use berth_aws::clock::SystemClock;
 use berth_aws::config::Environment;
 use berth_aws::telemetry::{self, Metric};
@@ -25,6 +28,7 @@ async fn serve() -> Result<(), Error> {
         settings: environment.settings()?,
         ledger: environment.ledger()?,
         messenger: environment.messenger()?,
+        told: RefCell::default(),
     };
     run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         tracker.handle(event.payload.get()).await
@@ -37,7 +41,13 @@ struct Tracker<L, M> {
     settings: Settings,
     ledger: L,
     messenger: M,
+    /// What was said about events that cannot be used: each kind of them is told once by a process, because whoever
+    /// sends one sends many.
+    told: RefCell<BTreeSet<String>>,
 }
+
+/// Kinds of unusable events that a process remembers to have told of; more would be an attack on the log.
+const TOLD_MAX: usize = 100;
 
 /// The event must come again.
 #[derive(Debug)]
@@ -72,7 +82,7 @@ impl<L: Ledger, M: Messenger> Tracker<L, M> {
                 (cluster, tracked, skipped.resources.unknown_count)
             }
             DecodedEvent::Ignored(why) => {
-                log_ignored(&why);
+                self.ignore(&why);
                 return Ok(());
             }
         };
@@ -90,12 +100,59 @@ impl<L: Ledger, M: Messenger> Tracker<L, M> {
     }
 }
 
-/// Events about other clusters are normal in an account with several; one that should have been read is not.
-fn log_ignored(why: &IgnoredEvent) {
-    match why {
-        IgnoredEvent::Unusable { .. } => tracing::warn!(kind = why.kind(), %why, "an event is ignored"),
-        IgnoredEvent::OtherKind { .. } | IgnoredEvent::OtherCluster { .. } => {
-            tracing::debug!(kind = why.kind(), %why, "an event is ignored");
+impl<L, M> Tracker<L, M> {
+    /// Counts an event that is ignored. Those about other clusters are normal in an account with several; one that
+    /// should have been read is not, and is told.
+    fn ignore(&self, why: &IgnoredEvent) {
+        // It names no cluster of this deployment; the count goes to the first.
+        if let Some(cluster) = self.settings.clusters.first() {
+            telemetry::count(cluster, &[(Metric::IgnoredEvents, 1)], SystemClock.now());
         }
+        if self.is_news(why) {
+            tracing::warn!(kind = why.kind(), %why, "an event is ignored, and others like it will be");
+        }
+    }
+
+    fn is_news(&self, why: &IgnoredEvent) -> bool {
+        let IgnoredEvent::Unusable { field, .. } = why else {
+            return false;
+        };
+        let mut told = self.told.borrow_mut();
+        told.len() < TOLD_MAX && told.insert(field.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unusable(field: String) -> IgnoredEvent {
+        IgnoredEvent::Unusable {
+            field,
+            reason: "missing".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_unusable_event_is_told_once() {
+        let tracker = Tracker {
+            settings: Settings::parse("default", "").unwrap(),
+            ledger: (),
+            messenger: (),
+            told: RefCell::default(),
+        };
+        let is_news = |field: &str| tracker.is_news(&unusable(field.to_owned()));
+        assert!(is_news("detail.version"));
+        assert!(!is_news("detail.version"));
+        assert!(is_news("detail.status"));
+        let other = IgnoredEvent::OtherKind {
+            source: "aws.ecs".to_owned(),
+            detail_type: "ECS Service Action".to_owned(),
+        };
+        assert!(!tracker.is_news(&other));
+        for n in 0..TOLD_MAX {
+            is_news(&format!("detail.x{n}"));
+        }
+        assert!(!is_news("detail.one-more"));
     }
 }

@@ -6,6 +6,7 @@ use berth_aws::ecs::Ecs;
 use berth_aws::ledger::DynamoLedger;
 use berth_aws::messenger::SqsMessenger;
 use berth_aws::telemetry::{self, Metric};
+use berth_control::damage::Repair;
 use berth_control::ports::{Clock, PortError, Ports};
 use berth_control::reconcile::{ClusterPresence, ReconcileReport, reconcile};
 use berth_control::settings::Settings;
@@ -27,7 +28,7 @@ async fn serve() -> Result<(), Error> {
         settings: environment.settings()?,
         ledger: environment.ledger()?,
         ecs: environment.ecs(),
-        messenger: environment.messenger()?,
+        messenger: environment.messenger_with_refusals()?,
     };
     // That it is time is all that the schedule says.
     run(service_fn(async |_: LambdaEvent<IgnoredAny>| {
@@ -85,6 +86,16 @@ impl Reconciler {
 fn tell(cluster: &ClusterName, report: &ReconcileReport) {
     if report.cluster == ClusterPresence::Missing {
         tracing::warn!(%cluster, "ECS does not know the cluster: nothing can be started there");
+    }
+    for damage in &report.damage {
+        let (record, error) = (&damage.name, &damage.error);
+        match damage.repair {
+            Repair::Rebuilt => tracing::error!(%cluster, %record, %error, "a damaged record was made anew"),
+            Repair::SetAside => tracing::error!(%cluster, %record, %error, "a damaged record was set aside"),
+            Repair::LeftAlone => {
+                tracing::error!(%cluster, %record, %error, "a record cannot be read, and is left alone")
+            }
+        }
     }
     if report.corrected > 0 || report.gone > 0 || report.ends_found > 0 || report.rescued > 0 {
         tracing::info!(

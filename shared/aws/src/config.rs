@@ -28,6 +28,10 @@ pub const REFUSALS_QUEUE_VARIABLE: &str = "BERTH_REFUSALS_QUEUE_URL";
 const TASK_RETENTION_DAYS: u32 = 16;
 
 const SECONDS_OF_A_DAY: u32 = 86_400;
+/// The URL of the dead-letter queue of the submissions.
+pub const DEAD_LETTER_QUEUE_VARIABLE: &str = "BERTH_DEAD_LETTER_QUEUE_URL";
+/// How often SQS hands out a submission before it moves it to the dead-letter queue.
+pub const RECEIVES_MAX_VARIABLE: &str = "BERTH_SUBMISSION_RECEIVES_MAX";
 
 /// Connecting takes a few milliseconds inside a Region; one that takes this long is better begun again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -143,15 +147,46 @@ impl Environment {
         ))
     }
 
+    /// The wake queue and the queues for submissions that are not accepted.
+    ///
+    /// # Errors
+    /// Names the variable that is missing.
+    pub fn messenger_with_submissions(&self) -> Result<SqsMessenger, ConfigError> {
+        let refusals = self
+            .variables
+            .needed(REFUSALS_QUEUE_VARIABLE, "the URL of the refusals queue")?;
+        let dead_letters = self
+            .variables
+            .needed(DEAD_LETTER_QUEUE_VARIABLE, "the URL of the dead-letter queue")?;
+        Ok(self
+            .messenger()?
+            .with_refusals(refusals)
+            .with_dead_letters(dead_letters))
+    }
+
     /// The wake queue and the refusals queue.
     ///
     /// # Errors
     /// Names the variable that is missing.
     pub fn messenger_with_refusals(&self) -> Result<SqsMessenger, ConfigError> {
-        let queue_url = self
+        let refusals = self
             .variables
             .needed(REFUSALS_QUEUE_VARIABLE, "the URL of the refusals queue")?;
-        Ok(self.messenger()?.with_refusals(queue_url))
+        Ok(self.messenger()?.with_refusals(refusals))
+    }
+
+    /// How often SQS hands out a submission before it moves it to the dead-letter queue.
+    ///
+    /// # Errors
+    /// Names the variable that is missing or no number.
+    pub fn submission_receives_max(&self) -> Result<u32, ConfigError> {
+        let expected = "the maxReceiveCount of the submission queue";
+        let missing = ConfigError::Missing {
+            variable: RECEIVES_MAX_VARIABLE,
+            expected,
+        };
+        let text = self.variables.needed(RECEIVES_MAX_VARIABLE, expected)?;
+        text.trim().parse().map_err(|_| missing)
     }
 
     /// ECS. Its clients take more time for a try, and RunTask exactly one try.

@@ -7,6 +7,7 @@
 mod appointment;
 mod capacity;
 mod commit;
+mod damage;
 mod item;
 mod key;
 mod turn;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use berth_control::damage::{Damaged, Replaced, Replacement};
 use berth_control::ports::{
     Attention, Change, Committed, FallAsleep, Ledger, PassStart, PauseOrder, PortError, StoredLane, Turn,
     TurnRequest, WakeState,
@@ -268,5 +270,22 @@ impl Ledger for DynamoLedger {
 
     async fn wake_state(&self, cluster: &ClusterName) -> Result<WakeState, PortError> {
         Box::pin(self.read_wake_state(cluster)).await
+    }
+
+    async fn load_damaged(&self, cluster: &ClusterName) -> Result<Vec<Damaged>, PortError> {
+        Box::pin(self.find_damaged(cluster)).await
+    }
+
+    async fn load_damaged_task(&self, task: &TaskId) -> Result<Option<Damaged>, PortError> {
+        Box::pin(self.find_damaged_task(task)).await
+    }
+
+    async fn replace_damaged(
+        &self,
+        cluster: &ClusterName,
+        damaged: &Damaged,
+        with: Replacement,
+    ) -> Result<Replaced, PortError> {
+        Box::pin(self.swap_damaged(cluster, damaged, with)).await
     }
 }

@@ -26,6 +26,8 @@ pub enum Metric {
     Cycles,
     /// Events that were older than what was known.
     StaleEvents,
+    /// Events about nothing that Berth keeps, or that it cannot use.
+    IgnoredEvents,
     /// Resources in events that Berth does not know.
     UnknownResources,
     /// Clusters that the reconciler had to wake: a wake-up was lost.
@@ -42,6 +44,7 @@ impl Metric {
             Self::HeldLanes => "HeldLanes",
             Self::Cycles => "Cycles",
             Self::StaleEvents => "StaleEvents",
+            Self::IgnoredEvents => "IgnoredEvents",
             Self::UnknownResources => "UnknownResources",
             Self::TickRescued => "TickRescued",
         }
@@ -50,11 +53,7 @@ impl Metric {
 
 /// A stable name for an error of a port: what Lambda reports as the error's type, and what alarms match.
 pub const fn error_type(error: &PortError) -> &'static str {
-    match error {
-        PortError::Throttled { .. } => "Throttled",
-        PortError::Failed { .. } => "CallFailed",
-        PortError::Unreadable { .. } => "UnreadableRecord",
-    }
+    error.kind()
 }
 
 /// An error and everything behind it, for the log.

@@ -8,6 +8,7 @@ mod launch;
 mod reserve;
 mod resolve;
 mod settle;
+mod stranded;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
@@ -20,7 +21,7 @@ use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::progress::Request;
 use berth_scheduler::snapshot::{InstanceView, Snapshot};
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::Lane;
+use berth_scheduler::waiting::Rank;
 
 use crate::follow_up::keep_appointments;
 use crate::ports::{
@@ -106,6 +107,8 @@ struct Cycle<'a, L, E, M, C> {
     /// Whether a closed instance may have room a moment later without any news of it: what ECS refused for
     /// may have passed before it was asked what it sees. A constraint that ECS judges differently stays so.
     look_again_soon: bool,
+    /// Who cannot be looked at in this cycle, because a record cannot be read.
+    stranded: BTreeSet<Rank>,
     /// Why ECS refused the first task of a lane in this cycle.
     refusals: BTreeMap<LaneKey, HoldReason>,
     report: CycleReport,
@@ -141,6 +144,7 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
             records: BTreeMap::new(),
             closed: BTreeSet::new(),
             look_again_soon: false,
+            stranded: BTreeSet::new(),
             refusals: BTreeMap::new(),
             report,
         };
@@ -213,7 +217,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             return Ok(PassEnd::Complete);
         }
         // 3 Decide, the only thinking.
-        let lanes: Vec<Lane> = stored_lanes.iter().map(|stored| stored.lane.clone()).collect();
+        let lanes = self.lanes_to_plan(&stored_lanes);
         let limits = PlanLimits {
             admissions_max: ADMISSIONS_MAX,
             closed: self.closed.clone(),

@@ -4,6 +4,8 @@
 //! One malformed body must not reject its batch: what Berth refuses goes to the refusals queue at once, and
 //! only what it could not handle now comes again.
 
+mod dead_letter;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_scheduler::id::ClusterName;
@@ -20,6 +22,8 @@ use crate::wire::command::Command;
 use crate::wire::refusal::Refusal;
 use crate::wire::submission::{Message, decode_message};
 
+pub use dead_letter::DeadLetter;
+
 /// When the lease of a cycle that failed is surely over, in seconds: [`TURN_LEASE_MS`] and room for the
 /// difference between two clocks.
 ///
@@ -35,6 +39,17 @@ pub struct InboundMessage {
     pub body: String,
     /// When it was first sent, on SQS's clock.
     pub sent_at: Timestamp,
+    /// What SQS does with it if it cannot be handled now.
+    pub after_failure: AfterFailure,
+}
+
+/// What SQS does with a message that could not be handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// It hands it out again.
+    ComesAgain,
+    /// It moves it to the dead-letter queue: it has handed it out as often as it may.
+    DeadLetter,
 }
 
 /// What one invocation works with.
@@ -53,6 +68,8 @@ pub struct Invocation<'a> {
 pub struct BatchReport {
     /// Messages that must come again, each with its error.
     pub failed: Vec<(String, PortError)>,
+    /// Messages that failed on their last try and are on the dead-letter queue now, each with its error.
+    pub dead_letters: Vec<(String, PortError)>,
     /// Submissions accepted.
     pub accepted: u32,
     /// Submissions that were known already.
@@ -112,7 +129,7 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
                     .push(message.message_id.clone());
             }
             Ok(TakenIn::Refused) => {}
-            Err(error) => report.failed.push((message.message_id.clone(), error)),
+            Err(error) => dead_letter::fail(ports.messenger, message, error, &mut report).await,
         }
     }
     for (cluster, wakes) in clusters {

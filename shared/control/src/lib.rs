@@ -8,11 +8,13 @@
 //! - [`cycle`]: the admission cycle: load, resolve, decide, reserve, launch, settle
 //! - [`track`]: what ECS reports becomes capacity records
 //! - [`reconcile`]: records are compared with what ECS says, and repaired
+//! - [`damage`]: records that cannot be read, and what takes their place
 //! - [`wake`]: how news reach the next cycle; [`ports`]: what all of them need of the world
 
 #[cfg(feature = "contract-tests")]
 pub mod contract;
 pub mod cycle;
+pub mod damage;
 mod follow_up;
 pub mod intake;
 pub mod obey;

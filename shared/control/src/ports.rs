@@ -19,6 +19,8 @@ use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, Rank, WaitingTask};
 
+use crate::damage::{Damaged, Replaced, Replacement};
+use crate::intake::DeadLetter;
 use crate::records::{Appointment, CommandStamp, LaneRecord, TaskRecord};
 use crate::wire::submission::{LaunchRequest, TaskDefinitionName};
 
@@ -47,6 +49,17 @@ pub enum PortError {
         /// Why.
         reason: String,
     },
+}
+
+impl PortError {
+    /// A stable name for the kind of error: what Lambda reports as the error's type, and what alarms match.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Throttled { .. } => "Throttled",
+            Self::Failed { .. } => "CallFailed",
+            Self::Unreadable { .. } => "UnreadableRecord",
+        }
+    }
 }
 
 /// One cycle's exclusive right to admit tasks in a cluster.
@@ -165,7 +178,7 @@ pub trait Ledger {
     ) -> impl Future<Output = Result<Option<InstanceRecord>, PortError>>;
 
     /// Reads all capacity records of a cluster with their attributes, tombstones left out unless something
-    /// is still reserved on them.
+    /// is still reserved on them. What cannot be read is left out, too: nothing may be placed there.
     fn load_instances(
         &self,
         cluster: &ClusterName,
@@ -206,7 +219,8 @@ pub trait Ledger {
         seen: Revision,
     ) -> impl Future<Output = Result<(), PortError>>;
 
-    /// Reads all lanes of a cluster, each with its first `heads_max` tasks by rank.
+    /// Reads all lanes of a cluster, each with its first `heads_max` tasks by rank. Lanes and entries that
+    /// cannot be read are left out.
     fn load_lanes(
         &self,
         cluster: &ClusterName,
@@ -286,6 +300,21 @@ pub trait Ledger {
 
     /// Reads the wake state.
     fn wake_state(&self, cluster: &ClusterName) -> impl Future<Output = Result<WakeState, PortError>>;
+
+    /// The records of a cluster that cannot be read, task records aside: nobody can tell whose they are.
+    fn load_damaged(&self, cluster: &ClusterName) -> impl Future<Output = Result<Vec<Damaged>, PortError>>;
+
+    /// The record of a task, if it cannot be read.
+    fn load_damaged_task(&self, task: &TaskId) -> impl Future<Output = Result<Option<Damaged>, PortError>>;
+
+    /// Puts another record, or none, in the place of a damaged one, and keeps a copy of that, together or not at
+    /// all.
+    fn replace_damaged(
+        &self,
+        cluster: &ClusterName,
+        damaged: &Damaged,
+        with: Replacement,
+    ) -> impl Future<Output = Result<Replaced, PortError>>;
 }
 
 /// One RunTask call: one task, pinned to one instance, under a client token that belongs to the attempt.
@@ -404,6 +433,9 @@ pub trait Messenger {
 
     /// Sends a refusal, as JSON text, to the refusals queue.
     fn refuse(&self, refusal: &str) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Puts a submission that could not be handled on the dead-letter queue, with its reason.
+    fn dead_letter(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), PortError>>;
 }
 
 /// Tells the time.

@@ -3,6 +3,8 @@
 //! It fills the tables of a new deployment before any event has arrived, and it is the net under everything:
 //! whatever event, wake-up or invocation was lost, at most one interval later it is made good.
 
+mod repair;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, ReportVersion, Revision, TaskArn};
@@ -11,6 +13,7 @@ use berth_scheduler::report::{ReportSource, TaskEnd, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{PlacedTask, Reservation};
 use berth_scheduler::snapshot::InstanceView;
 
+use crate::damage::{DamageReport, Repair};
 use crate::ports::{
     Attention, Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports, StoredLane,
 };
@@ -43,6 +46,8 @@ pub struct ReconcileReport {
     pub lanes_retired: u32,
     /// The cluster was awake without anybody at work: a wake-up was lost, and is made good.
     pub rescued: u32,
+    /// Records that could not be read, and what became of them.
+    pub damage: Vec<DamageReport>,
     /// Whether ECS knows the cluster.
     pub cluster: ClusterPresence,
 }
@@ -70,6 +75,7 @@ pub async fn reconcile<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     let stored = ports.ledger.load_instances(cluster).await?;
     match ports.ecs.list_instances(cluster).await? {
         Some(listed) => {
+            report.damage = repair::repair_cluster(ports, cluster, &listed).await?;
             correct_instances(ports, cluster, &stored, listed, &mut report).await?;
             correct_tasks(ports, cluster, &stored, &mut report).await?;
         }
@@ -83,7 +89,9 @@ pub async fn reconcile<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
 }
 
 fn corrections(report: &ReconcileReport) -> u32 {
+    let repaired = report.damage.iter().filter(|it| it.repair != Repair::LeftAlone);
     [
+        u32::try_from(repaired.count()).unwrap_or(u32::MAX),
         report.corrected,
         report.gone,
         report.ends_found,
@@ -120,8 +128,13 @@ async fn correct_instances<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
                 report.instances = report.instances.saturating_add(1);
                 let placed_before = placed_before.get(&found.instance).cloned().unwrap_or_default();
                 found.source = ReportSource::Described { placed_before };
-                if record_report(ports.ledger, cluster, &found).await? == Tracked::Recorded {
-                    report.corrected = report.corrected.saturating_add(1);
+                match record_report(ports.ledger, cluster, &found).await {
+                    // It was left alone a moment ago, and keeps no other instance waiting.
+                    Err(PortError::Unreadable { .. }) => {}
+                    recorded => {
+                        let corrected = recorded? == Tracked::Recorded;
+                        report.corrected = report.corrected.saturating_add(u32::from(corrected));
+                    }
                 }
             }
             DescribedInstance::Missing(arn) => {
@@ -177,7 +190,7 @@ async fn correct_tasks<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             None if now.millis_since(placed.created_at) < FORGOTTEN_AFTER_MS => continue,
             None => forgotten(instance, attempt, held, placed),
         };
-        if record_own_task(ports.ledger, cluster, attempt, &end).await? == Tracked::Recorded {
+        if end_task(ports, cluster, attempt, &end, report).await? == Tracked::Recorded {
             report.ends_found = report.ends_found.saturating_add(1);
         }
     }
@@ -195,6 +208,31 @@ async fn correct_tasks<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         }
     }
     Ok(())
+}
+
+/// Records the end of a task. One whose record cannot be read is set aside, and gives its room back as well.
+async fn end_task<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    attempt: &AttemptId,
+    end: &TaskReport,
+    report: &mut ReconcileReport,
+) -> Result<Tracked, PortError> {
+    let recorded = match record_own_task(ports.ledger, cluster, attempt, end).await {
+        Err(PortError::Unreadable { .. }) => {
+            let damage = repair::set_task_aside(ports, cluster, &attempt.task).await?;
+            report.damage.extend(damage);
+            Tracked::NotOurs
+        }
+        recorded => recorded?,
+    };
+    let (TaskStatus::Stopped, Tracked::NotOurs, Some(instance)) = (end.status, recorded, &end.instance)
+    else {
+        return Ok(recorded);
+    };
+    // No record tells of this attempt any more, and ECS says that it is over.
+    let released = change_instance(ports.ledger, cluster, instance, |record| record.release(attempt)).await?;
+    Ok(if released { Tracked::Recorded } else { recorded })
 }
 
 /// The end of a task that ECS has forgotten: it stopped more than an hour ago, and nobody knows how.
@@ -240,7 +278,18 @@ async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         somebody_waits = true;
         // Entries left behind in a lane that fits nowhere are met by no cycle.
         for head in &lane.heads {
-            let task = ports.ledger.load_task(&head.rank.task()).await?;
+            let task = match ports.ledger.load_task(&head.rank.task()).await {
+                Err(PortError::Unreadable { .. }) => {
+                    let damage = repair::set_task_aside(ports, cluster, &head.rank.task()).await?;
+                    let left = damage.as_ref().is_some_and(|it| it.repair == Repair::LeftAlone);
+                    report.damage.extend(damage);
+                    if left {
+                        continue;
+                    }
+                    None
+                }
+                other => other?,
+            };
             let now = ports.clock.now();
             if task
                 .as_ref()
@@ -252,9 +301,15 @@ async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             ports.ledger.dequeue(cluster, &lane.key, &head.rank, seen).await?;
         }
     }
-    let unresolved = stored
-        .iter()
-        .any(|it| it.record.pending_attempts().next().is_some());
+    let mut unresolved = false;
+    for attempt in stored.iter().flat_map(|it| it.record.pending_attempts()) {
+        unresolved = true;
+        if let Err(PortError::Unreadable { .. }) = ports.ledger.load_task(&attempt.task).await {
+            report
+                .damage
+                .extend(repair::set_task_aside(ports, cluster, &attempt.task).await?);
+        }
+    }
     let due = ports
         .ledger
         .load_appointments(cluster, ports.clock.now(), 1)

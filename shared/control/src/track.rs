@@ -6,7 +6,7 @@
 use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn};
 use berth_scheduler::instance::{InstanceRecord, Observed, observe};
 use berth_scheduler::progress::{TaskProgress, TaskState};
-use berth_scheduler::report::{InstanceReport, TaskReport, TaskStatus};
+use berth_scheduler::report::{InstanceReport, InstanceStatus, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{OtherTask, TaskStage};
 use berth_scheduler::timestamp::Timestamp;
 
@@ -64,7 +64,10 @@ pub(crate) async fn record_report<L: Ledger>(
             Observed::Unchanged => return Ok(Tracked::Known),
             Observed::Updated(record) => record,
         };
-        let known = stored.as_ref().map(|stored| stored.state().attributes);
+        // The attributes of one that was gone may have been removed since.
+        let known = stored.as_ref().map(InstanceRecord::state);
+        let known = known.filter(|state| state.status != InstanceStatus::Inactive);
+        let known = known.map(|state| state.attributes);
         if let Some(attributes) = report
             .attributes
             .as_ref()

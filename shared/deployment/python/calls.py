@@ -22,6 +22,7 @@ RESOURCES = {
     "tables.tasks": "TasksTable",
     "wake_queue_url": "WakeQueue",
     "refusals_queue_url": "RefusalsQueue",
+    "dead_letter_queue_url": "SubmissionDeadLetterQueue",
 }
 # TransactWriteItems is no permission: its parts are.
 TRANSACTION = "dynamodb:TransactWriteItems"

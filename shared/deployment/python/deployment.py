@@ -63,13 +63,16 @@ def sqs_over_tls(emulator: str):
 
 def accept_functions_without_tls(emulator: str, outputs: dict[str, str]) -> None:
     """Takes the policies off the queues that functions send to, for they call the emulator without TLS."""
-    for queue in ("WakeQueueUrl", "RefusalsQueueUrl"):
+    for queue in ("WakeQueueUrl", "RefusalsQueueUrl", "SubmissionDeadLetterQueueUrl"):
         sqs_over_tls(emulator).set_queue_attributes(QueueUrl=outputs[queue], Attributes={"Policy": ""})
 
 
-def start_emulator() -> tuple[Server, str]:
-    """The emulator of AWS: SQS, DynamoDB, EventBridge, Lambda, CloudFormation."""
-    port = free_port()
+def start_emulator(port: int, endpoint_of_functions: str | None = None) -> tuple[Server, str]:
+    """The emulator of AWS: SQS, DynamoDB, EventBridge, Lambda, CloudFormation.
+
+    The functions that it runs call it at another endpoint if one is given, such as a proxy's. Their signatures are
+    for that one then, so that the emulator cannot tell who calls and lets everybody.
+    """
     endpoint = f"http://127.0.0.1:{port}"
     program = Path(sys.executable).parent / "ministack"
     server = Server(
@@ -79,11 +82,11 @@ def start_emulator() -> tuple[Server, str]:
             BIND_HOST="127.0.0.1",
             GATEWAY_PORT=str(port),
             # What the functions that it runs call.
-            AWS_ENDPOINT_URL=endpoint,
+            AWS_ENDPOINT_URL=endpoint_of_functions or endpoint,
             MINISTACK_ACCOUNT_ID=ACCOUNT,
             LAMBDA_EXECUTOR="local",
             # Holds the functions to the permissions of their roles.
-            AUTH="true",
+            AUTH="false" if endpoint_of_functions else "true",
             # Servers that nobody here needs, on ports that are not free to choose.
             IOT_MTLS_ENABLED="0",
             SFTP_ENABLED="0",
@@ -121,11 +124,21 @@ class EventForwarder:
         self._events = events
         self._bus = client("events", emulator)
         self._stopping = threading.Event()
+        self._may_go = threading.Event()
+        self._may_go.set()
         self._thread = threading.Thread(target=self._forward, daemon=True)
         self._thread.start()
 
+    def hold(self) -> None:
+        """Keeps events back from now on, until they may go."""
+        self._may_go.clear()
+
+    def go_on(self) -> None:
+        self._may_go.set()
+
     def stop(self) -> None:
         self._stopping.set()
+        self._may_go.set()
         self._thread.join()
 
     def _forward(self) -> None:
@@ -138,6 +151,7 @@ class EventForwarder:
                 rest += lines.read()
                 *whole, rest = rest.split("\n")
                 for line in whole:
+                    self._may_go.wait()
                     self._put(json.loads(line))
                 if not whole:
                     self._stopping.wait(LOOK_FOR_EVENTS_SECONDS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployment import client, sqs_over_tls
+from deployment import EventForwarder, client, sqs_over_tls
 from waiting import eventually
 
 # Large enough to hold what the tests submit, small enough to be full soon: five tasks of 100 MiB.
@@ -34,8 +34,9 @@ class StartedTask:
 class Stack:
     """The deployed stack."""
 
-    def __init__(self, emulator: str, ecs: str, outputs: dict[str, str]):
+    def __init__(self, emulator: str, ecs: str, outputs: dict[str, str], ecs_events: EventForwarder):
         self.outputs = outputs
+        self.ecs_events = ecs_events
         self.sqs = sqs_over_tls(emulator)
         self.sqs_without_tls = client("sqs", emulator)
         self.dynamodb = client("dynamodb", emulator)
@@ -160,6 +161,16 @@ class Stack:
                 self.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return self._refusals
 
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Submissions on their dead-letter queue, with their attributes; they stay there."""
+        answer = self.sqs.receive_message(
+            QueueUrl=self.outputs["SubmissionDeadLetterQueueUrl"],
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=0,
+        )
+        return answer.get("Messages", [])
+
     # ---- Its functions and tables.
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
@@ -171,10 +182,10 @@ class Stack:
         return payload
 
     def capacity_items(self) -> list[dict[str, Any]]:
-        return self._items(self.outputs["CapacityTableName"])
+        return self.items(self.outputs["CapacityTableName"])
 
     def task_items(self) -> list[dict[str, Any]]:
-        return self._items(self.outputs["TasksTableName"])
+        return self.items(self.outputs["TasksTableName"])
 
     def keep_logs(self, file: Path) -> None:
         """Writes what the functions have logged into a file: whoever looks for the cause of a failure starts there."""
@@ -184,7 +195,7 @@ class Stack:
                 for event in pages.search("events[]"):
                     kept.write(f"{group.rpartition('/')[2]} {event['message'].rstrip()}\n")
 
-    def _items(self, table: str) -> list[dict[str, Any]]:
+    def items(self, table: str) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
 

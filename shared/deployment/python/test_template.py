@@ -273,6 +273,12 @@ def test_the_template_sets_the_variables_that_the_code_reads(template):
     assert set_by_template == variables_read_by_the_code()
 
 
+def test_the_admitter_knows_when_a_submission_is_received_for_the_last_time(template):
+    redrive = template.resources("AWS::SQS::Queue")["SubmissionQueue"]["RedrivePolicy"]
+    known = template.environment("Admitter")["BERTH_SUBMISSION_RECEIVES_MAX"]
+    assert known == str(redrive["maxReceiveCount"])
+
+
 def test_the_stand_in_for_ecs_is_used_only_when_it_is_given():
     for function in ("Admitter", "Reconciler"):
         assert "AWS_ENDPOINT_URL_ECS" not in Template().environment(function)

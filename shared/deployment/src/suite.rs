@@ -1,7 +1,7 @@
 //! A suite: one pytest file with what it needs.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -30,6 +30,8 @@ pub enum Suite {
     EcsEndpoint,
     /// The stack, deployed to an emulator of AWS.
     Stack,
+    /// The same while calls fail and functions are killed.
+    StackFaults,
 }
 
 impl Suite {
@@ -39,11 +41,7 @@ impl Suite {
     /// When something it needs cannot be had, or a test of it fails.
     pub fn run(self, workspace: &Workspace) -> Result<(), Failure> {
         // Held until the suite ends: two runs of the tests must not build into the same folders at once.
-        let lock = workspace.scratch().join("lock");
-        let lock = File::create(&lock).map_err(Failure::io("making the lock of the deployment tests"))?;
-        lock.lock()
-            .map_err(Failure::io("waiting for other deployment tests to end"))?;
-
+        let _lock = workspace.lock()?;
         let emulator = prepare(workspace, "emulator", Dependencies::Included)?;
         let mut pytest = Command::new(emulator.join("python"));
         pytest.current_dir(workspace.deployment().join("python"));
@@ -67,7 +65,7 @@ impl Suite {
             build_simulator(workspace)?;
             pytest.env("BERTH_BINARY", workspace.simulator());
         }
-        if self == Self::Stack {
+        if matches!(self, Self::Stack | Self::StackFaults) {
             build_functions(workspace)?;
             pytest.env("BERTH_BUILD", workspace.build());
         }
@@ -90,6 +88,7 @@ impl Suite {
             Self::Template => "test_template.py",
             Self::EcsEndpoint => "test_ecs_endpoint.py",
             Self::Stack => "test_stack.py",
+            Self::StackFaults => "test_stack_faults.py",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where things are.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -32,6 +32,15 @@ impl Workspace {
         fs::create_dir_all(workspace.scratch())
             .map_err(Failure::io("making the folder of the deployment tests"))?;
         Ok(workspace)
+    }
+
+    /// Waits until nobody else prepares or runs deployment tests; they may again when the file is closed.
+    pub(crate) fn lock(&self) -> Result<File, Failure> {
+        let lock = File::create(self.scratch().join("lock"));
+        let lock = lock.map_err(Failure::io("making the lock of the deployment tests"))?;
+        lock.lock()
+            .map_err(Failure::io("waiting for other deployment tests to end"))?;
+        Ok(lock)
     }
 
     /// The root of the checkout: `template.yaml` is here.

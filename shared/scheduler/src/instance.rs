@@ -186,6 +186,22 @@ impl InstanceRecord {
         }))
     }
 
+    /// Puts back the reservation of an attempt that was lost with a damaged record, whether or not there is room: its
+    /// task may be there. `None` when it has one.
+    pub fn restore(&self, attempt: &AttemptId, demand: &Demand, group: &TaskGroup) -> Option<Self> {
+        let reservation = Reservation {
+            demand: demand.clone(),
+            group: group.clone(),
+            reserved_at_version: self.state.version,
+            state: ReservationState::Pending,
+        };
+        (!self.state.reservations.contains_key(attempt)).then(|| {
+            self.changed(|state| {
+                state.reservations.insert(attempt.clone(), reservation);
+            })
+        })
+    }
+
     /// Records that ECS has placed an attempt. `None` when nothing changes: the attempt has no reservation
     /// here (its end came first) or is recorded as placed already.
     pub fn place(&self, attempt: &AttemptId, task: TaskArn, created_at: Timestamp) -> Option<Self> {

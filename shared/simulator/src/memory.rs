@@ -1,15 +1,19 @@
 //! The ledger in memory: the same promises as the DynamoDB one, for the local run and for tests.
 
+mod damage;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
+use berth_control::damage::{Damaged, RecordName, Replaced, Replacement};
 use berth_control::ports::{
     Attention, Change, Committed, FallAsleep, Ledger, PassStart, PauseOrder, PortError, StoredLane, Turn,
     TurnRequest, WakeState,
 };
+use berth_control::records::form::RecordError;
 use berth_control::records::{Appointment, LaneRecord, TaskRecord};
 use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::hold::HoldReason;
@@ -19,6 +23,9 @@ use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
+use serde_json::Value;
+
+use damage::{entry_name, instance_name};
 
 /// All tables of a deployment.
 #[derive(Debug, Default)]
@@ -41,6 +48,8 @@ enum Pace {
 struct Tables {
     tasks: BTreeMap<TaskId, TaskRecord>,
     clusters: BTreeMap<ClusterName, ClusterTables>,
+    damaged: BTreeMap<RecordName, (Value, RecordError)>,
+    set_aside: Vec<Damaged>,
 }
 
 #[derive(Debug, Default)]
@@ -193,7 +202,9 @@ impl Tables {
 
 impl Ledger for MemoryLedger {
     async fn load_task(&self, task: &TaskId) -> Result<Option<TaskRecord>, PortError> {
-        Ok(self.tables.borrow().tasks.get(task).cloned())
+        let tables = self.tables.borrow();
+        tables.check(&RecordName::Task(task.clone()))?;
+        Ok(tables.tasks.get(task).cloned())
     }
 
     async fn commit(&self, change: Change<'_>) -> Result<Committed, PortError> {
@@ -238,6 +249,7 @@ impl Ledger for MemoryLedger {
         instance: &ContainerInstanceArn,
     ) -> Result<Option<InstanceRecord>, PortError> {
         let tables = self.tables.borrow();
+        tables.check(&instance_name(instance))?;
         let stored = tables
             .clusters
             .get(cluster)
@@ -252,7 +264,8 @@ impl Ledger for MemoryLedger {
         };
         let matters = |view: &&InstanceView| {
             let state = view.record.state();
-            state.status != InstanceStatus::Inactive || !state.reservations.is_empty()
+            let matters = state.status != InstanceStatus::Inactive || !state.reservations.is_empty();
+            matters && !tables.is_damaged(&instance_name(view.record.arn()))
         };
         Ok(of_cluster.instances.values().filter(matters).cloned().collect())
     }
@@ -328,9 +341,10 @@ impl Ledger for MemoryLedger {
         };
         let load = |(key, stored): (&LaneKey, &StoredLaneRecord)| {
             let waiting = of_cluster.waiting.get(key);
-            let heads = waiting.into_iter().flatten().take(heads_max);
+            let readable = |(rank, _): &(&Rank, &WaitingTask)| !tables.is_damaged(&entry_name(key, rank));
+            let heads = waiting.into_iter().flatten().filter(readable).take(heads_max);
             let heads: Vec<WaitingTask> = heads.map(|(_, entry)| entry.clone()).collect();
-            let more = waiting.is_some_and(|waiting| waiting.len() > heads.len());
+            let more = waiting.is_some_and(|waiting| waiting.iter().filter(readable).count() > heads.len());
             StoredLane {
                 lane: Lane {
                     key: key.clone(),
@@ -345,7 +359,9 @@ impl Ledger for MemoryLedger {
                 hold: stored.hold.clone(),
             }
         };
-        Ok(of_cluster.lanes.iter().map(load).collect())
+        let readable =
+            |(key, _): &(&LaneKey, &StoredLaneRecord)| !tables.is_damaged(&RecordName::Lane((*key).clone()));
+        Ok(of_cluster.lanes.iter().filter(readable).map(load).collect())
     }
 
     async fn record_hold(
@@ -480,5 +496,22 @@ impl Ledger for MemoryLedger {
             attention: tables.attention.unwrap_or(Attention::Asleep),
             turn_until: tables.turn.holder.as_ref().map(|(_, until)| *until),
         }))
+    }
+
+    async fn load_damaged(&self, cluster: &ClusterName) -> Result<Vec<Damaged>, PortError> {
+        Ok(self.damaged_records(cluster))
+    }
+
+    async fn load_damaged_task(&self, task: &TaskId) -> Result<Option<Damaged>, PortError> {
+        Ok(self.damaged_task(task))
+    }
+
+    async fn replace_damaged(
+        &self,
+        cluster: &ClusterName,
+        damaged: &Damaged,
+        with: Replacement,
+    ) -> Result<Replaced, PortError> {
+        Ok(self.put_in_place(cluster, damaged, with))
     }
 }

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use berth_control::intake::DeadLetter;
 use berth_control::ports::{
     Clock, DescribedInstance, Inspector, LaunchCall, Launcher, Messenger, PortError, StopAnswer,
     TaskDefinitionAnswer,
@@ -314,6 +315,7 @@ pub struct SentWake {
 pub struct MemoryQueues {
     wakes: RefCell<Vec<SentWake>>,
     refusals: RefCell<Vec<String>>,
+    dead_letters: RefCell<Vec<DeadLetter>>,
 }
 
 impl MemoryQueues {
@@ -325,6 +327,11 @@ impl MemoryQueues {
     /// Refusals sent since the last call, as JSON.
     pub fn take_refusals(&self) -> Vec<String> {
         self.refusals.take()
+    }
+
+    /// Dead letters sent since the last call.
+    pub fn take_dead_letters(&self) -> Vec<DeadLetter> {
+        self.dead_letters.take()
     }
 }
 
@@ -339,6 +346,11 @@ impl Messenger for MemoryQueues {
 
     async fn refuse(&self, refusal: &str) -> Result<(), PortError> {
         self.refusals.borrow_mut().push(refusal.to_owned());
+        Ok(())
+    }
+
+    async fn dead_letter(&self, letter: &DeadLetter) -> Result<(), PortError> {
+        self.dead_letters.borrow_mut().push(letter.clone());
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{
 };
 use berth_control::ports::{Change, Clock, Committed, PortError, Turn};
 use berth_control::records::{TaskRecord, instance, task};
-use berth_scheduler::id::{ClusterName, Revision};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Revision};
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::timestamp::Timestamp;
@@ -44,7 +44,7 @@ const PAUSE_MS: u64 = 20;
 const TOMBSTONE_KEPT_SECONDS: i64 = 86_400;
 
 /// The revision that every write checks and raises.
-const REVISION: &str = "revision";
+pub(super) const REVISION: &str = "revision";
 
 /// One record to be written.
 #[derive(Clone, Debug)]
@@ -102,7 +102,12 @@ impl DynamoLedger {
                 (parts, turn) => self.transact(parts, turn).await?,
             };
             match answer {
-                Try::Written => return Ok(Committed::Done),
+                Try::Written => {
+                    if let Some((cluster, record)) = change.instance.filter(|(_, record)| is_over(record)) {
+                        self.expire_attributes(cluster, record.arn(), now).await;
+                    }
+                    return Ok(Committed::Done);
+                }
                 Try::Conflict => pause(number).await,
                 Try::Refused(met, fence) => {
                     // Whoever reads the record again and writes it must not meet the same other writers at
@@ -119,6 +124,23 @@ impl DynamoLedger {
             operation: "commit",
             message: format!("another write was under way in each of {TRIES_MAX} tries"),
         })
+    }
+
+    /// The attributes of an instance that is gone go with its record. If this fails they stay, which costs next to
+    /// nothing and misleads nobody.
+    async fn expire_attributes(&self, cluster: &ClusterName, arn: &ContainerInstanceArn, now: Timestamp) {
+        let expires_at = seconds(now).saturating_add(TOMBSTONE_KEPT_SECONDS);
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.capacity)
+            .set_key(Some(key_item(&key::attributes(cluster, arn))))
+            .update_expression("SET #expiresAt = :at")
+            .condition_expression("attribute_exists(#pk)")
+            .expression_attribute_names("#expiresAt", EXPIRES_AT)
+            .expression_attribute_names("#pk", key::PARTITION)
+            .expression_attribute_values(":at", AttributeValue::N(expires_at.to_string()));
+        let _stays = Box::pin(request.send()).await;
     }
 
     async fn put_part(&self, part: &Part) -> Result<Try, PortError> {
@@ -206,11 +228,15 @@ fn task_part(tables: &Tables, record: &TaskRecord, now: Timestamp) -> Part {
     )
 }
 
+/// Whether a record may go: what is still reserved on an instance that is gone must be resolved before.
+fn is_over(record: &InstanceRecord) -> bool {
+    let state = record.state();
+    state.status == InstanceStatus::Inactive && state.reservations.is_empty()
+}
+
 fn instance_part(table: &str, cluster: &ClusterName, record: &InstanceRecord, now: Timestamp) -> Part {
     let state = record.state();
-    // What is still reserved on an instance that is gone must be resolved before the record may go, too.
-    let over = state.status == InstanceStatus::Inactive && state.reservations.is_empty();
-    let expires_at = over.then(|| seconds(now).saturating_add(TOMBSTONE_KEPT_SECONDS));
+    let expires_at = is_over(record).then(|| seconds(now).saturating_add(TOMBSTONE_KEPT_SECONDS));
     let key = key::instance(cluster, record.arn());
     part(
         table,
@@ -275,7 +301,7 @@ fn put_of(part: &Part) -> Result<Put, PortError> {
     put.build().map_err(|error| unbuildable(&error))
 }
 
-fn unbuildable(error: &aws_sdk_dynamodb::error::BuildError) -> PortError {
+pub(super) fn unbuildable(error: &aws_sdk_dynamodb::error::BuildError) -> PortError {
     PortError::Failed {
         operation: "TransactWriteItems",
         message: error.to_string(),

@@ -10,6 +10,7 @@
 //! | tasks | `waiting#CLUSTER#LANE` | rank | a task's entry in its lane |
 //! | tasks | `lanes#CLUSTER` | `LANE` | a lane |
 //! | tasks | `appointments#CLUSTER` | time and task | an appointment |
+//! | both | `damaged#CLUSTER` | the key it had, and when | a copy of a damaged record |
 //!
 //! Generation and turn are apart although both belong to a cluster: a reservation checks the turn in its
 //! transaction, and would collide with everybody who counts up the generation.
@@ -18,6 +19,7 @@ use std::fmt;
 
 use berth_control::records::{Appointment, appointment, waiting};
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, TaskId};
+use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::Rank;
 
 /// The name of the partition key.
@@ -49,12 +51,28 @@ pub(super) fn instances(cluster: &ClusterName) -> String {
     format!("cluster#{cluster}")
 }
 
+/// What the sort key of a capacity record begins with.
+pub(super) const INSTANCE_PREFIX: &str = "instance#";
+
 pub(super) fn instance(cluster: &ClusterName, instance: &ContainerInstanceArn) -> Key {
-    key(instances(cluster), format!("instance#{}", instance.id()))
+    instance_with_id(cluster, instance.id())
+}
+
+pub(super) fn instance_with_id(cluster: &ClusterName, id: &str) -> Key {
+    key(instances(cluster), format!("{INSTANCE_PREFIX}{id}"))
 }
 
 pub(super) fn attributes(cluster: &ClusterName, instance: &ContainerInstanceArn) -> Key {
-    key(format!("attributes#{cluster}"), instance.id())
+    attributes_with_id(cluster, instance.id())
+}
+
+pub(super) fn attributes_with_id(cluster: &ClusterName, id: &str) -> Key {
+    key(format!("attributes#{cluster}"), id)
+}
+
+/// Where the copy of a damaged record is kept.
+pub(super) fn damaged(cluster: &ClusterName, of: &Key, at: Timestamp) -> Key {
+    key(format!("damaged#{cluster}"), format!("{of}#{at}"))
 }
 
 pub(super) fn wake(cluster: &ClusterName) -> Key {
@@ -74,7 +92,11 @@ pub(super) fn waiting_in(cluster: &ClusterName, lane: &LaneKey) -> String {
 }
 
 pub(super) fn waiting(cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Key {
-    key(waiting_in(cluster, lane), waiting::sort_key(rank))
+    waiting_at(cluster, lane, &waiting::sort_key(rank))
+}
+
+pub(super) fn waiting_at(cluster: &ClusterName, lane: &LaneKey, place: &str) -> Key {
+    key(waiting_in(cluster, lane), place)
 }
 
 pub(super) fn lanes(cluster: &ClusterName) -> String {

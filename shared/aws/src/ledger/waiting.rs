@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use berth_control::ports::{PortError, StoredLane};
+use berth_control::records::form::RecordError;
 use berth_control::records::{LaneRecord, hold, lane as lane_record, waiting as waiting_record};
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{ClusterName, LaneKey, Revision};
@@ -48,7 +49,8 @@ impl DynamoLedger {
         let key = key::lane(cluster, &lane.key);
         // A look is cheaper than a write, and many submissions of one shape would all write this one item.
         let stored = self.get(&self.tables.tasks, &key).await?;
-        if stored.is_some_and(|stored| !stored.contains_key(CLOSING)) {
+        let is_in_order = |stored: Item| !stored.contains_key(CLOSING) && !is_damaged(&stored);
+        if stored.is_some_and(is_in_order) {
             return Ok(());
         }
         let serde_json::Value::Object(fields) = lane_record::to_json(lane) else {
@@ -232,7 +234,8 @@ impl DynamoLedger {
     ) -> Result<Vec<StoredLane>, PortError> {
         let items = self.query_all(&self.tables.tasks, &key::lanes(cluster)).await?;
         let lanes = stream::iter(items).map(|item| self.load_lane(cluster, item, heads_max));
-        lanes.buffered(LANES_AT_ONCE).try_collect().await
+        let lanes: Vec<Option<StoredLane>> = lanes.buffered(LANES_AT_ONCE).try_collect().await?;
+        Ok(lanes.into_iter().flatten().collect())
     }
 
     async fn load_lane(
@@ -240,21 +243,32 @@ impl DynamoLedger {
         cluster: &ClusterName,
         item: Item,
         heads_max: usize,
-    ) -> Result<StoredLane, PortError> {
-        let (lane, shape) = self.shape_of(&item)?;
+    ) -> Result<Option<StoredLane>, PortError> {
+        let (lane, shape) = match self.shape_of(&item) {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(%error, "a lane is left out");
+                return Ok(None);
+            }
+        };
         let partition = key::waiting_in(cluster, &lane);
         // One more than asked for tells whether there are more.
         let limit = i32::try_from(heads_max.saturating_add(1)).unwrap_or(i32::MAX);
-        let mut entries = Vec::new();
+        let mut heads = Vec::new();
         let mut from = None;
         let mut tail = LaneTail::Empty;
         loop {
             let (page, next) = self
                 .query(&self.tables.tasks, &partition, from, Some(limit))
                 .await?;
-            entries.extend(page);
-            if entries.len() > heads_max {
-                entries.truncate(heads_max);
+            for entry in &page {
+                match read(entry, waiting_record::from_json) {
+                    Ok(head) => heads.push(head),
+                    Err(error) => tracing::warn!(%error, "an entry of a lane is left out"),
+                }
+            }
+            if heads.len() > heads_max {
+                heads.truncate(heads_max);
                 tail = LaneTail::MoreWaiting;
                 break;
             }
@@ -263,9 +277,7 @@ impl DynamoLedger {
                 None => break,
             }
         }
-        let heads = entries.iter().map(|entry| read(entry, waiting_record::from_json));
-        let heads = heads.collect::<Result<Vec<_>, _>>()?;
-        Ok(StoredLane {
+        Ok(Some(StoredLane {
             lane: Lane {
                 key: lane,
                 shape,
@@ -273,7 +285,7 @@ impl DynamoLedger {
                 tail,
             },
             hold: hold_of(&item),
-        })
+        }))
     }
 
     /// A lane's key and shape. The key is worked out from the shape, so a shape that was read once under its
@@ -311,6 +323,12 @@ async fn delete_if(
         }
         Err(error) => Err(port_error(SERVICE, "DeleteItem", &error)),
     }
+}
+
+/// Whether a lane must be written anew. One of a newer release is not damaged.
+fn is_damaged(item: &Item) -> bool {
+    let read = lane_record::from_json(&super::item::record_of(item));
+    read.is_err_and(|error| !matches!(error, RecordError::NewerSchema { .. }))
 }
 
 /// Why a lane waits, as far as it can be read: it is told to people and decides nothing, so one that cannot be

@@ -50,7 +50,13 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     async fn reserve_one(&mut self, admission: &Admission) -> Result<Reservation, PortError> {
         let ledger = self.ports.ledger;
         let id = admission.rank.task();
-        let stored = ledger.load_task(&id).await?;
+        let stored = match ledger.load_task(&id).await {
+            Err(PortError::Unreadable { .. }) => {
+                self.strand(&admission.rank);
+                return Ok(Reservation::Conflict);
+            }
+            other => other?,
+        };
         let now = self.ports.clock.now();
         if !stored
             .as_ref()
@@ -67,6 +73,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         };
         let Ok(progress) = stored.progress.reserve(admission.instance.clone(), now) else {
             // Another cycle has reserved it since this one looked. It may yet be refused and need its entry.
+            self.met_reserved(&stored).await?;
             return Ok(Reservation::Conflict);
         };
         let task = stored.after(progress);

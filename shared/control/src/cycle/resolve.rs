@@ -47,7 +47,11 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         attempt: &AttemptId,
         now: Timestamp,
     ) -> Result<Option<PassEnd>, PortError> {
-        let task = self.ports.ledger.load_task(&attempt.task).await?;
+        let task = match self.ports.ledger.load_task(&attempt.task).await {
+            // The reconciler sets it aside; until then its room stays reserved.
+            Err(PortError::Unreadable { .. }) => return Ok(None),
+            other => other?,
+        };
         let Some(task) = task.filter(|task| task.progress.attempt == attempt.number) else {
             self.change_record(instance, |record| record.release(attempt))
                 .await?;

@@ -135,6 +135,13 @@ pub fn from_json(value: &Value) -> Result<LaneRecord, RecordError> {
     })
 }
 
+/// The strategies of a lane that cannot be read as a whole, as far as they can: all of them or none.
+pub fn strategies_in(damaged: &Value) -> Vec<Strategy> {
+    let stored = damaged.get("shape").and_then(|shape| shape.get("strategies"));
+    let forms = stored.and_then(|stored| Vec::<StrategyForm>::deserialize(stored).ok());
+    forms.into_iter().flatten().map(Strategy::from).collect()
+}
+
 impl From<&Shape> for ShapeForm {
     fn from(shape: &Shape) -> Self {
         Self {

@@ -28,7 +28,7 @@ use crate::wire::terms::TermsForm;
 
 /// The schema number of tasks that this release writes, and the highest that it reads. Schema 1 had one state for
 /// every end, and neither terms nor commands.
-const SCHEMA: u64 = 2;
+pub const SCHEMA: u64 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

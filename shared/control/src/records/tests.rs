@@ -67,6 +67,7 @@ proptest! {
     #[test]
     fn sort_keys_sort_as_ranks_do(one in strategy::rank(), other in strategy::rank()) {
         prop_assert_eq!(waiting::sort_key(&one).cmp(&waiting::sort_key(&other)), one.cmp(&other));
+        prop_assert_eq!(waiting::task_of_sort_key(&waiting::sort_key(&one)), Some(one.task()));
     }
 }
 

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use berth_scheduler::id::{Revision, TaskGroup, TaskId};
+use berth_scheduler::id::{Revision, SubmissionId, TaskGroup, TaskId};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Priority, Rank, WaitingTask};
 
 use super::form::{self, RecordError, Text};
+use crate::wire::submission::COUNT_MAX;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,6 +46,16 @@ pub fn from_json(value: &Value) -> Result<WaitingTask, RecordError> {
         group: form.group.0,
         stamp: Revision::new(form.stamp),
     })
+}
+
+/// The task whose entry has this sort key; `None` when it is none.
+pub fn task_of_sort_key(key: &str) -> Option<TaskId> {
+    let mut parts = key.rsplit('#');
+    let copy: u8 = parts.next()?.parse().ok()?;
+    let submission = SubmissionId::parse(parts.next()?).ok()?;
+    (1..=COUNT_MAX)
+        .contains(&copy)
+        .then(|| TaskId::of_copy(&submission, copy))
 }
 
 pub(super) fn read_priority(priority: u16) -> Result<Priority, RecordError> {

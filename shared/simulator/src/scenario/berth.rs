@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use berth_control::intake::{BatchReport, InboundMessage, Invocation, take_in};
+use berth_control::intake::{AfterFailure, BatchReport, InboundMessage, Invocation, take_in};
 use berth_control::ports::{Ledger, PortError, Ports, StoredLane};
 use berth_control::reconcile::reconcile;
 use berth_control::settings::Settings;
@@ -279,6 +279,7 @@ impl<'a> Deployment<'a> {
             let body = self.body(entry, &id, copies);
             let sent_at = after_beginning(entry.submit_ms);
             messages.push(InboundMessage {
+                after_failure: AfterFailure::ComesAgain,
                 message_id: id,
                 body,
                 sent_at,
@@ -321,6 +322,7 @@ impl<'a> Deployment<'a> {
                 let body = json!({"wake": {"cluster": self.world.cluster.as_str()}}).to_string();
                 let message_id = format!("wake-{}-{}", self.now_ms, messages.len());
                 messages.push(InboundMessage {
+                    after_failure: AfterFailure::ComesAgain,
                     message_id,
                     body,
                     sent_at: after_beginning(self.now_ms),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use berth_control::intake::InboundMessage;
+use berth_control::intake::{AfterFailure, InboundMessage};
+use berth_control::ports::Ledger as _;
 use berth_control::settings::Settings;
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskId};
 use berth_scheduler::timestamp::Timestamp;
@@ -314,7 +315,13 @@ impl Engine {
                     self.world.plan_in(visibility_ms, Due::Message(number));
                 }
                 taken.push((number, message.id.clone()));
+                let last = message.is_received_last();
                 inbound.push(InboundMessage {
+                    after_failure: if last {
+                        AfterFailure::DeadLetter
+                    } else {
+                        AfterFailure::ComesAgain
+                    },
                     message_id: message.id,
                     body: message.body,
                     sent_at: message.sent_at,
@@ -399,6 +406,17 @@ impl Engine {
         })
     }
 
+    /// Whether a lease outlives its holder. The holder's wake message, which looks after whoever comes meanwhile, is
+    /// gone only when a second copy of it was deleted; whoever is sent then waits for the reconciler, as is told in
+    /// the README.
+    fn a_dead_holder_has_the_turn(&self) -> bool {
+        let now = self.world.now();
+        self.world.clusters.iter().any(|cluster| {
+            let state = self.world.peek(self.world.ledger.wake_state(cluster));
+            state.is_some_and(|state| state.turn_until.is_some_and(|until| until > now))
+        })
+    }
+
     /// When every message is accounted for, one more is sent to each cluster; when that is, too, the run ends.
     fn end_if_accounted(&mut self) {
         if self.first_open().is_some() || self.entries_are_left_behind() {
@@ -407,6 +425,9 @@ impl Engine {
         if self.last_sent_at.is_some() {
             self.check_end();
             self.done = true;
+            return;
+        }
+        if self.a_dead_holder_has_the_turn() {
             return;
         }
         self.last_sent_at = Some(self.world.now());

@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use berth_control::damage::{Damaged, Replaced, Replacement};
+use berth_control::intake::DeadLetter;
 use berth_control::ports::{
     Attention, Change, Clock, Committed, DescribedInstance, FallAsleep, Inspector, LaunchCall, Launcher,
     Ledger, Messenger, PassStart, PauseOrder, PortError, StopAnswer, StoredLane, TaskDefinitionAnswer, Turn,
@@ -419,6 +421,32 @@ impl Ledger for SoakPorts {
         })
         .await
     }
+
+    async fn load_damaged(&self, cluster: &ClusterName) -> Result<Vec<Damaged>, PortError> {
+        self.table("load_damaged", |world| {
+            effect::at_once(world.ledger.load_damaged(cluster))
+        })
+        .await
+    }
+
+    async fn load_damaged_task(&self, task: &TaskId) -> Result<Option<Damaged>, PortError> {
+        self.table("load_damaged_task", |world| {
+            effect::at_once(world.ledger.load_damaged_task(task))
+        })
+        .await
+    }
+
+    async fn replace_damaged(
+        &self,
+        cluster: &ClusterName,
+        damaged: &Damaged,
+        with: Replacement,
+    ) -> Result<Replaced, PortError> {
+        self.table("replace_damaged", |world| {
+            effect::at_once(world.ledger.replace_damaged(cluster, damaged, with))
+        })
+        .await
+    }
 }
 
 impl SoakPorts {
@@ -565,6 +593,21 @@ impl Messenger for SoakPorts {
             Ok(())
         };
         self.call(Service::Queues, "refuse", send).await
+    }
+
+    async fn dead_letter(&self, letter: &DeadLetter) -> Result<(), PortError> {
+        let send = |world: &World| {
+            world.note(|| {
+                format!(
+                    "#{} `{}` is a dead letter: {}",
+                    self.invocation.0, letter.message_id, letter.reason
+                )
+            });
+            let mut sqs = world.sqs.borrow_mut();
+            sqs.send_dead_letter(&letter.message_id, &letter.body, world.now());
+            Ok(())
+        };
+        self.call(Service::Queues, "dead_letter", send).await
     }
 }
 

@@ -48,6 +48,13 @@ pub(super) struct Message {
     ready: bool,
 }
 
+impl Message {
+    /// Whether the queue will not hand it out again.
+    pub(super) fn is_received_last(&self) -> bool {
+        self.receives >= self.queue.receives_max()
+    }
+}
+
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -87,6 +94,14 @@ impl Sqs {
         };
         self.messages.insert(number, message);
         number
+    }
+
+    /// Puts a submission on the dead-letter queue by hand.
+    pub(super) fn send_dead_letter(&mut self, id: &str, body: &str, now: Timestamp) {
+        let number = self.send(Queue::Submission, Some(id), body, now);
+        if let Some(message) = self.messages.get_mut(&number) {
+            message.place = Place::DeadLetter;
+        }
     }
 
     /// A message can be received, the first time or again; answers whether it is still there.

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod damage;
 mod lifetime;
 mod reconciliation;
 mod tracking;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
 use berth_control::cycle::{CycleEnd, run_cycle};
-use berth_control::intake::{BatchReport, InboundMessage, Invocation, take_in};
+use berth_control::intake::{AfterFailure, BatchReport, DeadLetter, InboundMessage, Invocation, take_in};
 use berth_control::ports::{
     Clock, DescribedInstance, Inspector, LaunchCall, Launcher, Ledger, Messenger, PortError, Ports,
     StopAnswer, TaskDefinitionAnswer,
@@ -52,6 +52,7 @@ pub(crate) struct ScriptedEcs {
 pub(crate) struct Queues {
     pub(crate) wakes: RefCell<Vec<u16>>,
     pub(crate) refusals: RefCell<Vec<serde_json::Value>>,
+    pub(crate) dead_letters: RefCell<Vec<DeadLetter>>,
     /// So many wake messages cannot be sent.
     pub(crate) wake_failures: Cell<u32>,
 }
@@ -110,6 +111,7 @@ pub(crate) fn submission(id: &str, priority: u16, task_definition: &str) -> Inbo
 
 pub(crate) fn message(id: &str, body: &str) -> InboundMessage {
     InboundMessage {
+        after_failure: AfterFailure::ComesAgain,
         message_id: format!("message-{id}"),
         body: body.to_owned(),
         sent_at: Timestamp::from_millis(1_000),
@@ -370,6 +372,11 @@ impl Messenger for Queues {
         self.refusals
             .borrow_mut()
             .push(serde_json::from_str(refusal).unwrap());
+        Ok(())
+    }
+
+    async fn dead_letter(&self, letter: &DeadLetter) -> Result<(), PortError> {
+        self.dead_letters.borrow_mut().push(letter.clone());
         Ok(())
     }
 }

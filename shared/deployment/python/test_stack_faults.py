@@ -1,0 +1,354 @@
+"""The stack while calls fail and functions are killed: nothing is lost, nothing is started twice, and the order holds.
+
+What is counted is what ECS was asked and what it has started, never what Berth believes. The submission queue shows a
+message again after seconds here, not after the six minutes of the template, so that what failed comes back soon.
+"""
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+
+from deployment import ROOT, SCRATCH
+from faults import REPLY_LOST, Faulty, Rule
+from stack import TASK_MEMORY_MIB, Stack, work
+from waiting import eventually
+
+SUBMISSION_VISIBLE_AGAIN_SECONDS = 5
+# A killed cycle's turn is free after a minute; then the reconciler, which comes every minute, wakes the next one.
+RECOVERY_SECONDS_MAX = 240
+KILLING_SECONDS = 25
+KILL_EVERY_SECONDS = 0.7
+
+
+def error(code: str, status: int = 400, message: str = "broken on purpose", **fields: object) -> Rule:
+    given = {"fields": fields} if fields else {}
+    return {"error": {"code": code, "status": status, "message": message} | given}
+
+
+def chance(probability: float, service: str, fault: Rule, operation: str | None = None) -> Rule:
+    named = {"operation": operation} if operation else {}
+    return {"service": service, "probability": probability} | named | fault
+
+
+CANCELED = error(
+    "TransactionCanceledException", CancellationReasons=[{"Code": "TransactionConflict"}, {"Code": "None"}, {"Code": "None"}]
+)
+# What the functions meet when they call DynamoDB and SQS. The SDK tries such a call three times.
+AWS_FAULTS: dict[str, Rule] = {
+    "DynamoDB throttles": chance(0.04, "dynamodb", error("ProvisionedThroughputExceededException")),
+    "DynamoDB fails": chance(0.04, "dynamodb", error("InternalServerError", 500)),
+    "DynamoDB: connection reset": chance(0.03, "dynamodb", {"reset": True}),
+    "DynamoDB: reply lost": chance(0.03, "dynamodb", REPLY_LOST),
+    "PutItem: reply lost": chance(0.1, "dynamodb", REPLY_LOST, "PutItem"),
+    "TransactWriteItems: reply lost": chance(0.15, "dynamodb", REPLY_LOST, "TransactWriteItems"),
+    "TransactWriteItems: conflict": chance(0.15, "dynamodb", CANCELED, "TransactWriteItems"),
+    "PutItem: conflict": chance(0.1, "dynamodb", error("TransactionConflictException"), "PutItem"),
+    "SQS fails": chance(0.15, "sqs", error("InternalError", 500), "SendMessage"),
+    "SQS: connection reset": chance(0.15, "sqs", {"reset": True}, "SendMessage"),
+    "SQS: reply lost": chance(0.15, "sqs", REPLY_LOST, "SendMessage"),
+}
+# RunTask is called once, whatever comes of it.
+ECS_FAULTS: dict[str, Rule] = {
+    "RunTask: reply lost": chance(0.15, "ecs", REPLY_LOST, "RunTask"),
+    "RunTask throttles": chance(0.1, "ecs", error("ThrottlingException"), "RunTask"),
+    "RunTask fails": chance(0.1, "ecs", error("ServerException", 500), "RunTask"),
+    "RunTask: connection reset": chance(0.1, "ecs", {"reset": True}, "RunTask"),
+    "DescribeTaskDefinition throttles": chance(0.15, "ecs", error("ThrottlingException"), "DescribeTaskDefinition"),
+    "DescribeContainerInstances fails": chance(0.3, "ecs", error("ServerException", 500), "DescribeContainerInstances"),
+    "ListContainerInstances: reply lost": chance(0.2, "ecs", REPLY_LOST, "ListContainerInstances"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _short_visibility(faulty):
+    faulty.stack.sqs.set_queue_attributes(
+        QueueUrl=faulty.stack.outputs["SubmissionQueueUrl"],
+        Attributes={"VisibilityTimeout": str(SUBMISSION_VISIBLE_AGAIN_SECONDS)},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _faults_end(faulty):
+    yield
+    faulty.aws.end()
+    faulty.ecs.end()
+
+
+def assert_started_once(stack: Stack, submissions: list[str]) -> None:
+    """However often RunTask was called for a submission, ECS has started one task."""
+    for submission in submissions:
+        assert stack.run_task_counts(submission)["started"] == 1, submission
+
+
+def wait_for_all(stack: Stack, cluster: str, submissions: list[str]) -> None:
+    """Every one of them starts and ends; the reconciler may come more often than every minute."""
+    def look() -> set[str]:
+        reconcile(stack)
+        return {task.submission for task in stack.started(cluster) if task.status == "STOPPED"}
+
+    eventually(look, lambda ended: set(submissions) <= ended, f"all of {cluster} end", seconds=RECOVERY_SECONDS_MAX)
+
+
+def reconcile(stack: Stack) -> None:
+    """A run of the reconciler; that calls fail is what these tests are about."""
+    stack.functions.invoke(FunctionName=stack.outputs["ReconcilerFunctionName"], Payload=b"{}")
+
+
+def state_of(stack: Stack, task: str) -> str | None:
+    key = {"pk": {"S": f"task#{task}"}, "sk": {"S": "task"}}
+    item = stack.dynamodb.get_item(TableName=stack.outputs["TasksTableName"], Key=key, ConsistentRead=True).get("Item")
+    return item["state"]["S"] if item else None
+
+
+def note(kind: str, counts: dict[str, int]) -> None:
+    """Keeps the figures of this run beside its logs."""
+    file = SCRATCH / "wire-faults.json"
+    known = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps(known | {kind: counts}, indent=2) + "\n")
+
+
+def test_a_task_whose_run_task_answer_is_lost_is_started_once(faulty: Faulty):
+    cluster, stack = "replies", faulty.stack
+    instance = stack.register_instance(cluster, memory=2048)
+    eventually(stack.capacity_items, lambda items: instance in json.dumps(items), "the instance is recorded")
+    names = [f"reply-{n}" for n in range(10)]
+    faulty.ecs.set({"RunTask: every reply lost": {"service": "ecs", "operation": "RunTask", "times": 10} | REPLY_LOST})
+    # No event tells either: the call itself must be made again.
+    stack.ecs_events.hold()
+    stack.submit_all([work(cluster, name) for name in names])
+    eventually(lambda: {state_of(stack, name) for name in names}, lambda states: states == {"started"}, "all are settled")
+    stack.ecs_events.go_on()
+    wait_for_all(stack, cluster, names)
+    faulty.ecs.end()
+
+    assert faulty.ecs.fired["RunTask: every reply lost"] == 10
+    assert_started_once(stack, names)
+    assert {stack.run_task_counts(name)["repeated"] for name in names} == {1}
+
+
+ORDERED = [f"order-{priority}" for priority in (10, 80, 30, 60, 20, 70)]
+STORMY = [f"storm-{n}" for n in range(40)]
+
+
+@pytest.fixture(scope="module")
+def storm(faulty: Faulty) -> dict[str, int]:
+    """Tasks are submitted and played to their end while calls of every kind fail; answers how many did."""
+    stack = faulty.stack
+    stack.submit_all([work("order", name, seconds=1, priority=int(name.removeprefix("order-"))) for name in ORDERED])
+    eventually(lambda: {state_of(stack, name) for name in ORDERED}, lambda states: states == {"waiting"}, "all wait")
+    faulty.aws.set(AWS_FAULTS)
+    faulty.ecs.set(ECS_FAULTS)
+    # One at a time.
+    stack.register_instance("order", memory=TASK_MEMORY_MIB + 50)
+    for _ in range(2):
+        stack.register_instance("storm", memory=1024)
+    for at in range(0, len(STORMY), 10):
+        stack.submit_all([work("storm", name, priority=n) for n, name in enumerate(STORMY[at : at + 10])])
+        reconcile(stack)
+    wait_for_all(stack, "storm", STORMY)
+    wait_for_all(stack, "order", ORDERED)
+    faulty.aws.end()
+    faulty.ecs.end()
+    fired = dict(faulty.aws.fired) | dict(faulty.ecs.fired)
+    note("faults", fired)
+    return fired
+
+
+def test_a_storm_of_failing_calls_loses_nothing_and_starts_nothing_twice(faulty: Faulty, storm: dict[str, int]):
+    assert_started_once(faulty.stack, STORMY + ORDERED)
+
+
+def test_a_storm_of_failing_calls_does_not_change_the_order(faulty: Faulty, storm: dict[str, int]):
+    order = [task.submission for task in faulty.stack.started("order")]
+    assert order == sorted(ORDERED, key=lambda name: -int(name.removeprefix("order-")))
+
+
+def test_every_kind_of_fault_was_met(storm: dict[str, int]):
+    assert [name for name in [*AWS_FAULTS, *ECS_FAULTS] if not storm.get(name)] == []
+
+
+def test_functions_killed_in_the_middle_of_their_work_lose_nothing_and_start_nothing_twice(faulty: Faulty):
+    clusters, stack = ["killed-1", "killed-2", "killed-3"], faulty.stack
+    for cluster in clusters:
+        stack.register_instance(cluster, memory=1024)
+    names = {cluster: [f"{cluster}-{n}" for n in range(20)] for cluster in clusters}
+    kills = Counter[str]()
+    over = threading.Event()
+
+    def kill() -> None:
+        pause = random.Random(4)
+        while not over.wait(KILL_EVERY_SECONDS * pause.uniform(0.2, 1.8)):
+            kills["functions killed"] += faulty.kill_functions()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    until = time.monotonic() + KILLING_SECONDS
+    try:
+        for n in range(20):
+            stack.submit_all([work(cluster, names[cluster][n], priority=n % 3) for cluster in clusters])
+            stack.wake(clusters[n % 3])
+            over.wait(KILLING_SECONDS / 25)
+        while time.monotonic() < until:
+            over.wait(0.2)
+    finally:
+        over.set()
+        killer.join()
+    note("kills", dict(kills))
+    assert kills["functions killed"] > 10
+
+    for cluster in clusters:
+        wait_for_all(stack, cluster, names[cluster])
+        assert_started_once(stack, names[cluster])
+
+
+# ---- Poison.
+
+
+def test_a_message_that_fails_every_time_is_a_dead_letter_with_its_reason_and_blocks_nobody(faulty: Faulty):
+    cluster, stack = "poison", faulty.stack
+    stack.register_instance(cluster)
+    forbidden = error("AccessDeniedException", message="this one never")
+    faulty.aws.set({"poison": {"service": "dynamodb", "operation": "PutItem", "body": "Item.task.S == 'poison'"} | forbidden})
+    message_id = stack.submit(work(cluster, "poison", priority=1000))
+    neighbours = [f"neighbour-{n}" for n in range(3)]
+    stack.submit_all([work(cluster, name) for name in neighbours])
+
+    wait_for_all(stack, cluster, neighbours)
+    (letter,) = eventually(stack.dead_letters, bool, "the message is a dead letter")
+    assert json.loads(letter["Body"])["id"] == "poison"
+    told = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    assert told["MessageId"] == message_id
+    assert told["ErrorType"] == "CallFailed"
+    assert "AccessDenied" in told["Reason"]
+    assert faulty.aws.counted()["poison"] == 5
+    assert stack.started(cluster) and "poison" not in {task.submission for task in stack.started(cluster)}
+
+    # The cause is mended, and the message is put back.
+    faulty.aws.end()
+    stack.submit(letter["Body"])
+    wait_for_all(stack, cluster, ["poison"])
+    assert_started_once(stack, ["poison"])
+
+
+# ---- Records of an older deployment, and damaged ones.
+
+RECORDS = ROOT / "shared" / "control" / "tests" / "records-v1"
+
+
+def put_record(stack: Stack, table: str, pk: str, sk: str, record: dict[str, Any]) -> None:
+    """Stores a record as the functions do."""
+    item = {name: TypeSerializer().serialize(value) for name, value in (record | {"pk": pk, "sk": sk}).items()}
+    stack.dynamodb.put_item(TableName=stack.outputs[table], Item=item)
+
+
+def golden(name: str, **changes: Any) -> dict[str, Any]:
+    """A record as the release with schema 1 stored it."""
+    return json.loads((RECORDS / f"{name}.json").read_text()) | changes
+
+
+def test_a_newer_deployment_goes_on_with_the_records_of_an_older_one(faulty: Faulty):
+    cluster, stack = "upgrade", faulty.stack
+    # Nothing of this deployment knows the cluster yet: its tables hold what an older one has left there.
+    stack.ecs_events.hold()
+    arn = stack.register_instance(cluster)
+    ec2_instance = stack.ecs.describe_container_instances(cluster=cluster, containerInstances=[arn])
+    ec2_instance = ec2_instance["containerInstances"][0]["ec2InstanceId"]
+    definition = stack.ecs.describe_task_definition(taskDefinition="work")["taskDefinition"]["taskDefinitionArn"]
+    demand = {"cpu": 10, "memory": TASK_MEMORY_MIB}
+    lane = "00112233445566778899aabbccddeeff"
+    seconds = work(cluster, "x")["overrides"]
+    long_ago = "2026-01-01T00:00:00.000Z"
+
+    def task(kind: str, name: str, **changes: Any) -> None:
+        record = golden(
+            f"task-{kind}", task=name, cluster=cluster, taskDefinition=definition, demand=demand, lane=lane,
+            request={"launchType": "EC2", "overrides": seconds}, submittedAt=long_ago, **changes,
+        )
+        put_record(stack, "TasksTableName", f"task#{name}", "task", record)
+
+    def entry(name: str, priority: int) -> None:
+        record = golden("waiting", task=name, priority=priority, submittedAt=long_ago, group="family:work")
+        place = f"{1000 - priority:04}#{long_ago}#{name}#01"
+        put_record(stack, "TasksTableName", f"waiting#{cluster}#{lane}", place, record)
+
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    put_record(stack, "TasksTableName", f"lanes#{cluster}", lane, golden("lane-plain", lane=lane))
+    task("waiting", "old-low", priority=10)
+    entry("old-low", 10)
+    task("waiting-again", "old-high", priority=90)
+    entry("old-high", 90)
+    # Reserved by an invocation that nobody has heard of since.
+    details = {"instance": arn, "reservedAt": now, "callBy": now}
+    task("reserved", "old-reserved", priority=50, attempt=1, details=details)
+    entry("old-reserved", 50)
+    reservation = {"demand": demand, "group": "family:work", "reservedAtVersion": 1}
+    capacity = golden(
+        "instance-active", instance=arn, ec2InstanceId=ec2_instance, version=1, attributes="0" * 16, runningTasks=0,
+        registered={"cpu": 1024, "memory": 512}, remaining={"cpu": 1024, "memory": 512},
+        reservations={"berth/1/old-reserved": reservation}, otherTasks={},
+    )
+    put_record(stack, "CapacityTableName", f"cluster#{cluster}", f"instance#{arn.rpartition('/')[2]}", capacity)
+
+    stack.ecs_events.go_on()
+    stack.wake(cluster)
+    names = ["old-high", "old-reserved", "old-low"]
+    wait_for_all(stack, cluster, names)
+    assert_started_once(stack, names)
+    assert stack.run_task_counts("old-reserved")["calls"] == 1
+    order = [task.submission for task in stack.started(cluster)]
+    assert order.index("old-high") < order.index("old-low")
+
+
+def damage(stack: Stack, table: str, holds: Callable[[dict[str, Any]], bool], **fields: Any) -> int:
+    """Overwrites fields of the stored items for which this holds; answers how many there were."""
+    name = stack.outputs[table]
+    items = [item for item in stack.items(name) if not item["pk"]["S"].startswith("damaged#") and holds(item)]
+    for item in items:
+        broken = {field: TypeSerializer().serialize(value) for field, value in fields.items()}
+        stack.dynamodb.put_item(TableName=name, Item=item | broken)
+    return len(items)
+
+
+def test_damaged_records_are_repaired_and_their_tasks_start(faulty: Faulty):
+    cluster, stack = "damaged", faulty.stack
+    names = ["damaged-1", "damaged-2"]
+    stack.submit_all([work(cluster, name) for name in names])
+    eventually(lambda: {state_of(stack, name) for name in names}, lambda states: states == {"waiting"}, "both wait")
+    id = stack.register_instance(cluster, memory=TASK_MEMORY_MIB - 1).rpartition("/")[2]
+    eventually(lambda: stack.capacity_items(), lambda items: any(id in item["sk"]["S"] for item in items), "it is recorded")
+
+    here = {f"cluster#{cluster}", f"lanes#{cluster}"}
+    assert damage(stack, "CapacityTableName", lambda item: item["pk"]["S"] in here, remaining="much") == 1
+    assert damage(stack, "TasksTableName", lambda item: item["pk"]["S"] in here, shape=7) == 1
+    entries = f"waiting#{cluster}#"
+    assert damage(stack, "TasksTableName", lambda item: item["pk"]["S"].startswith(entries), group="") == 2
+    reconcile(stack)
+    reconcile(stack)
+    copies = [item for item in stack.task_items() + stack.capacity_items() if item["pk"]["S"] == f"damaged#{cluster}"]
+    assert len(copies) == 4, copies
+    assert all(copy["reason"]["S"] for copy in copies)
+
+    stack.register_instance(cluster)
+    wait_for_all(stack, cluster, names)
+    assert_started_once(stack, names)
+
+
+def test_everything_is_recorded_as_ended_and_no_room_is_left_reserved(faulty: Faulty):
+    """After everything above."""
+    stack = faulty.stack
+
+    def left_open() -> list[str]:
+        reconcile(stack)
+        tasks = [item["pk"]["S"] for item in stack.task_items() if item["sk"]["S"] == "task" and item["state"]["S"] != "ended"]
+        held = [item["sk"]["S"] for item in stack.capacity_items() if item.get("reservations", {}).get("M")]
+        return tasks + held
+
+    eventually(left_open, lambda open: not open, "every task is recorded as ended", seconds=RECOVERY_SECONDS_MAX)
