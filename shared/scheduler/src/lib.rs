@@ -30,5 +30,6 @@ pub mod reservation;
 pub mod resources;
 pub mod shape;
 pub mod snapshot;
+pub mod subnet;
 pub mod timestamp;
 pub mod waiting;

@@ -33,7 +33,7 @@ use crate::constraint::expression::{AttributeLookup, ExpressionSubject};
 use crate::hold::HoldReason;
 use crate::id::{ContainerInstanceArn, TaskGroup, TaskId};
 use crate::resources::{Demand, HostPorts};
-use crate::shape::{Constraint, Shape, Strategy, ZONE_ATTRIBUTE};
+use crate::shape::{Constraint, Shape, Strategy};
 use crate::snapshot::{InstanceView, Snapshot};
 
 use amounts::Amounts;

@@ -3,12 +3,9 @@
 
 use crate::attributes::RequiredAttribute;
 use crate::constraint::expression::{Dependencies, Expression};
-use crate::id::TaskGroup;
+use crate::id::{SubnetId, TaskGroup};
 use crate::resources::Demand;
-
-/// The attribute that holds an instance's availability zone.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>
-pub const ZONE_ATTRIBUTE: &str = "ecs.availability-zone";
+use crate::subnet::ZONE_ATTRIBUTE;
 
 /// Everything about a task that placement looks at, its group's spread aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +16,9 @@ pub struct Shape {
     pub constraints: Vec<Constraint>,
     /// Attributes the task definition's features need.
     pub required_attributes: Vec<RequiredAttribute>,
-    /// Availability zones of the task's subnets, when it has subnets and their zones are known.
-    pub zones: Vec<String>,
+    /// The subnets that its network interface may be in, sorted, none twice; empty outside `awsvpc` mode. The
+    /// instance must be in the zone of one of them, as far as their zones are known.
+    pub subnets: Vec<SubnetId>,
     /// Preferences, the first one first. Empty means random, as for RunTask.
     pub strategies: Vec<Strategy>,
     /// The group whose tasks must each be on an instance of their own; set exactly when a constraint is

@@ -3,16 +3,17 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use super::OccupiedInstance;
 use super::class::{Classes, LazyClasses};
 use super::occupancy::{GroupId, Occupancy};
-use super::{OccupiedInstance, ZONE_ATTRIBUTE};
 use crate::attributes::RequiredAttribute;
 use crate::constraint::expression::{Dependencies, Expression};
 use crate::hold::Filter;
-use crate::id::ContainerInstanceArn;
+use crate::id::{ContainerInstanceArn, SubnetId};
 use crate::report::{AgentConnection, InstanceStatus};
 use crate::shape::{Constraint, Shape};
 use crate::snapshot::Snapshot;
+use crate::subnet::{SubnetZones, ZONE_ATTRIBUTE};
 
 /// The first filter that removes an instance: its number in the order of the filters, 0 when none does.
 type Verdict = u16;
@@ -41,6 +42,8 @@ pub(super) struct Filters<'a> {
     snapshot: &'a Snapshot,
     closed: &'a BTreeSet<ContainerInstanceArn>,
     common: Vec<Verdict>,
+    /// Worked out when a shape has subnets for the first time.
+    subnet_zones: Option<SubnetZones>,
     rules: Vec<RuleSet>,
     /// Positions of `rules`, in the order of the rules.
     sorted: Vec<usize>,
@@ -53,6 +56,7 @@ impl<'a> Filters<'a> {
             snapshot,
             closed,
             common: Vec::new(),
+            subnet_zones: None,
             rules: Vec::new(),
             sorted: Vec::new(),
             last: 0,
@@ -118,7 +122,8 @@ impl<'a> Filters<'a> {
         let mut rules = RuleSet::new(shape, taken);
         if rules.needs_classes() {
             let classes = classes.get();
-            let by_class = rules.judge_classes(classes);
+            let zones = zones_of(&shape.subnets, &mut self.subnet_zones, self.snapshot, classes);
+            let by_class = rules.judge_classes(zones.as_ref(), classes);
             let each = self.common.iter().zip(classes.spread(&by_class, PASSES));
             rules.fixed = each
                 .map(|(common, own)| if *common == PASSES { own } else { *common })
@@ -129,6 +134,26 @@ impl<'a> Filters<'a> {
         rules.judge_all(occupancy);
         rules
     }
+}
+
+/// The zones that subnets leave open; `None` when that cannot be told.
+fn zones_of<'z>(
+    subnets: &[SubnetId],
+    known: &'z mut Option<SubnetZones>,
+    snapshot: &Snapshot,
+    classes: &Classes<'_>,
+) -> Option<BTreeSet<&'z str>> {
+    if subnets.is_empty() {
+        return None;
+    }
+    let known = known.get_or_insert_with(|| {
+        let mut zones = snapshot.subnet_zones().clone();
+        for example in classes.examples() {
+            zones.learn(&example.attributes);
+        }
+        zones
+    });
+    known.of_all(subnets)
 }
 
 fn common_verdicts(snapshot: &Snapshot, closed: &BTreeSet<ContainerInstanceArn>) -> Vec<Verdict> {
@@ -153,7 +178,7 @@ fn common_verdicts(snapshot: &Snapshot, closed: &BTreeSet<ContainerInstanceArn>)
 /// The rules that shapes share, and what they say of every instance.
 #[derive(Debug)]
 pub(super) struct RuleSet {
-    zones: Vec<String>,
+    subnets: Vec<SubnetId>,
     required: Vec<RequiredAttribute>,
     expressions: Vec<Expression>,
     /// The group of `distinctInstance`, and whether each instance has one of its tasks.
@@ -186,7 +211,7 @@ impl RuleSet {
         filters.extend(expressions.iter().map(text));
         filters.push(Filter::DistinctInstance);
         Self {
-            zones: shape.zones.clone(),
+            subnets: shape.subnets.clone(),
             required: shape.required_attributes.clone(),
             expressions,
             distinct,
@@ -203,8 +228,8 @@ impl RuleSet {
         let own = self.distinct.as_ref().map(|(group, _)| *group);
         let by_attributes = || self.required.cmp(&shape.required_attributes);
         let by_expressions = || self.expressions.iter().cmp(expressions(shape));
-        self.zones
-            .cmp(&shape.zones)
+        self.subnets
+            .cmp(&shape.subnets)
             .then_with(by_attributes)
             .then_with(by_expressions)
             .then(own.cmp(&distinct))
@@ -212,7 +237,7 @@ impl RuleSet {
 
     fn needs_classes(&self) -> bool {
         let by_attributes = |it: &Expression| it.depends_on() == Dependencies::AttributesOnly;
-        !self.zones.is_empty() || !self.required.is_empty() || self.expressions.iter().any(by_attributes)
+        !self.subnets.is_empty() || !self.required.is_empty() || self.expressions.iter().any(by_attributes)
     }
 
     fn is_changed_by_placements(&self) -> bool {
@@ -237,10 +262,10 @@ impl RuleSet {
     }
 
     /// Everything that depends on attributes alone, once per class.
-    fn judge_classes(&self, classes: &mut Classes<'_>) -> Vec<Verdict> {
+    fn judge_classes(&self, zones: Option<&BTreeSet<&str>>, classes: &mut Classes<'_>) -> Vec<Verdict> {
         let verdict = |attributes: &crate::attributes::AttributeSet| {
             let zone = attributes.value(ZONE_ATTRIBUTE);
-            if !self.zones.is_empty() && zone.is_some_and(|zone| !self.zones.iter().any(|it| it == zone)) {
+            if zones.is_some_and(|zones| zone.is_some_and(|zone| !zones.contains(zone))) {
                 return self.zone_number();
             }
             let missing = self
