@@ -163,7 +163,7 @@ fn apply(submission: &Submission, definition: Box<TaskDefinition>) -> Result<Res
         demand: demand.clone(),
         constraints,
         required_attributes: definition.required_attributes.clone(),
-        zones: Vec::new(),
+        subnets: submission.request.subnets(),
         strategies: submission.strategies.clone(),
         distinct_group: distinct.then(|| group.clone()),
     };

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use berth_scheduler::attributes::RequiredAttribute;
 use berth_scheduler::constraint::expression::Expression;
-use berth_scheduler::id::{LaneKey, TaskGroup};
+use berth_scheduler::id::{LaneKey, SubnetId, TaskGroup};
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy};
 
 use super::LaneRecord;
@@ -32,7 +32,7 @@ struct ShapeForm {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     required_attributes: Vec<RequiredAttributeForm>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    zones: Vec<String>,
+    subnets: Vec<Text<SubnetId>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     strategies: Vec<StrategyForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,7 @@ impl From<&Shape> for ShapeForm {
                 .iter()
                 .map(RequiredAttributeForm::from)
                 .collect(),
-            zones: shape.zones.clone(),
+            subnets: shape.subnets.iter().cloned().map(Text).collect(),
             strategies: shape.strategies.iter().map(StrategyForm::from).collect(),
             distinct_group: shape.distinct_group.clone().map(Text),
         }
@@ -150,7 +150,7 @@ impl From<ShapeForm> for Shape {
                 .into_iter()
                 .map(RequiredAttribute::from)
                 .collect(),
-            zones: form.zones,
+            subnets: form.subnets.into_iter().map(|subnet| subnet.0).collect(),
             strategies: form.strategies.into_iter().map(Strategy::from).collect(),
             distinct_group: form.distinct_group.map(|group| group.0),
         }

@@ -1,9 +1,10 @@
 //! RunTask and StartTask.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use berth_scheduler::demand::{DemandError, Overrides, demand};
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, ReportVersion, TaskArn, TaskGroup};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, ReportVersion, SubnetId, TaskArn, TaskGroup};
 use berth_scheduler::resources::Demand;
 use berth_scheduler::shape::{Constraint, Shape, Strategy};
 
@@ -68,7 +69,7 @@ pub enum NetworkConfiguration {
     #[default]
     Absent,
     /// Given.
-    Subnets(Vec<String>),
+    Subnets(Vec<SubnetId>),
 }
 
 /// What RunTask is asked for.
@@ -245,9 +246,9 @@ impl SimulatedEcs {
         } else {
             demand(&definition.definition, &request.overrides).map_err(|error| invalid_override(&error))?
         };
-        let zones = match &request.network {
-            NetworkConfiguration::Absent => Vec::new(),
-            NetworkConfiguration::Subnets(subnets) => self.zones_of_subnets(subnets),
+        let subnets: BTreeSet<&SubnetId> = match &request.network {
+            NetworkConfiguration::Absent => BTreeSet::new(),
+            NetworkConfiguration::Subnets(subnets) => subnets.iter().collect(),
         };
         let constraints: Vec<_> = request
             .constraints
@@ -271,7 +272,7 @@ impl SimulatedEcs {
             demand,
             constraints,
             required_attributes: definition.definition.required_attributes.clone(),
-            zones,
+            subnets: subnets.into_iter().cloned().collect(),
             strategies: request.strategies.clone(),
             distinct_group,
         };

@@ -26,17 +26,17 @@ const CONSTRAINTS_MAX: usize = 10;
 const GPUS_MAX: u64 = 1_024;
 
 /// The fields that are read as those of a submission are, and refused as they are.
-const SUBMISSION_FIELDS: [&str; 5] = [
+const SUBMISSION_FIELDS: [&str; 6] = [
     "placementConstraints",
     "placementStrategy",
     "group",
+    "networkConfiguration",
     "launchType",
     "capacityProviderStrategy",
 ];
 
-/// Fields of RunTask and of submissions that are read here or that make no difference to placement. Subnets
-/// would, but a file does not tell their zones.
-const REQUEST_FIELDS: [&str; 21] = [
+/// Fields of RunTask and of submissions that are read here or that make no difference to placement.
+const REQUEST_FIELDS: [&str; 20] = [
     "taskDefinition",
     "count",
     "overrides",
@@ -44,7 +44,6 @@ const REQUEST_FIELDS: [&str; 21] = [
     "clientToken",
     "enableECSManagedTags",
     "enableExecuteCommand",
-    "networkConfiguration",
     "platformVersion",
     "propagateTags",
     "referenceId",
@@ -191,7 +190,7 @@ impl PlannedTask {
             demand,
             constraints: submission.constraints,
             required_attributes: definition.required_attributes,
-            zones: Vec::new(),
+            subnets: submission.request.subnets(),
             strategies: submission.strategies,
             distinct_group: None,
         };

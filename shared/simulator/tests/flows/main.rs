@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod placement;
 mod reconciliation;
 mod tracking;
 mod world;

@@ -264,7 +264,7 @@ impl Launcher for ScriptedEcs {
 impl Inspector for ScriptedEcs {
     async fn task_definition(&self, name: &TaskDefinitionName) -> Result<TaskDefinitionAnswer, PortError> {
         let memory = match name.family() {
-            "small" => 100,
+            "small" | "private" => 100,
             "huge" => 900,
             "retired" => return Ok(TaskDefinitionAnswer::Inactive),
             _ => {
@@ -273,11 +273,15 @@ impl Inspector for ScriptedEcs {
                 });
             }
         };
+        let network_mode = match name.family() {
+            "private" => "awsvpc",
+            _ => "bridge",
+        };
         let definition: task_definition::TaskDefinition = serde_json::from_value(serde_json::json!({
             "taskDefinitionArn":
                 format!("arn:aws:ecs:us-east-1:123456789012:task-definition/{}:1", name.family()),
             "status": "ACTIVE",
-            "networkMode": "bridge",
+            "networkMode": network_mode,
             "containerDefinitions": [{"name": "main", "cpu": 10, "memory": memory}],
         }))
         .unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use berth_control::wire::overrides::TaskOverrides;
 use berth_scheduler::constraint::expression::Expression;
-use berth_scheduler::id::{ClusterName, TaskGroup};
+use berth_scheduler::id::{ClusterName, SubnetId, TaskGroup};
 use berth_scheduler::shape::{BinpackField, Constraint, SpreadField, Strategy};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -126,10 +126,7 @@ fn request(given: &RunTask) -> Result<RunTaskRequest, EcsError> {
         .map(|group| TaskGroup::parse(group).map_err(|error| EcsError::invalid(format!("group: {error}"))));
     let document = given.overrides.clone().unwrap_or_default();
     let overrides = read_overrides(&document)?;
-    let subnets = given
-        .network_configuration
-        .as_ref()
-        .and_then(|it| it.awsvpc_configuration.as_ref());
+    let network = given.network_configuration.as_ref();
     Ok(RunTaskRequest {
         count,
         group: group.transpose()?,
@@ -146,9 +143,7 @@ fn request(given: &RunTask) -> Result<RunTaskRequest, EcsError> {
         started_by: given.started_by.as_deref().map(Arc::from),
         client_token: given.client_token.as_deref().map(Arc::from),
         launch_type: read_launch_type(given.launch_type.as_deref())?,
-        network: subnets.map_or(NetworkConfiguration::Absent, |awsvpc| {
-            NetworkConfiguration::Subnets(awsvpc.subnets.clone())
-        }),
+        network: read_network(network.and_then(|it| it.awsvpc_configuration.as_ref()))?,
         duration_ms: duration_ms(&overrides)?,
         overrides: overrides
             .read()
@@ -191,6 +186,17 @@ fn duration_ms(overrides: &TaskOverrides) -> Result<Option<u64>, EcsError> {
         ))
     };
     Ok(Some(millis.ok_or_else(unreadable)?))
+}
+
+fn read_network(awsvpc: Option<&Awsvpc>) -> Result<NetworkConfiguration, EcsError> {
+    let Some(awsvpc) = awsvpc else {
+        return Ok(NetworkConfiguration::Absent);
+    };
+    let subnets = awsvpc.subnets.iter().map(|subnet| SubnetId::parse(subnet));
+    let subnets: Result<_, _> = subnets.collect();
+    subnets
+        .map(NetworkConfiguration::Subnets)
+        .map_err(|error| EcsError::invalid(format!("subnets: {error}")))
 }
 
 fn read_launch_type(launch_type: Option<&str>) -> Result<LaunchType, EcsError> {
