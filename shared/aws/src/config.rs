@@ -5,7 +5,9 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use berth_control::settings::{ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, Settings, SettingsError};
+use berth_control::settings::{
+    ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, DEFAULT_STRATEGY_VARIABLE, Settings, SettingsError,
+};
 
 use crate::ecs::Ecs;
 use crate::ledger::{DynamoLedger, Tables};
@@ -160,7 +162,10 @@ impl Variables {
         let clusters = self.needed(CLUSTERS_VARIABLE, "a comma list of clusters such as `default`")?;
         // Nothing may be overridden unless the deployment says so.
         let overrides = self.get(ALLOWED_OVERRIDES_VARIABLE).unwrap_or_default();
-        Settings::parse(&clusters, &overrides).map_err(ConfigError::Unusable)
+        let strategy = self.get(DEFAULT_STRATEGY_VARIABLE).unwrap_or_default();
+        Settings::parse(&clusters, &overrides)
+            .and_then(|settings| settings.with_default_strategy(&strategy))
+            .map_err(ConfigError::Unusable)
     }
 }
 

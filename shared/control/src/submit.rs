@@ -98,10 +98,18 @@ async fn enqueue<L: Ledger, E: Inspector>(
     if task.lane == resolved.lane.key {
         return ledger.open_lane(&task.cluster, &resolved.lane).await;
     }
-    // The family has a newer revision than the one pinned when the task was first accepted.
+    // The family has a newer revision than the one pinned when the task was first accepted, or the deployment
+    // another default strategy, or this release another form of shapes. The lane keeps the name that the task
+    // knows it by: it must be listed.
     let pinned = TaskDefinitionName::from(&task.task_definition);
     match resolve(inspector, submission, &pinned).await? {
-        Ok(resolved) => ledger.open_lane(&task.cluster, &resolved.lane).await,
+        Ok(resolved) => {
+            let lane = LaneRecord {
+                key: task.lane.clone(),
+                shape: resolved.lane.shape,
+            };
+            ledger.open_lane(&task.cluster, &lane).await
+        }
         Err(_inactive_since) => Ok(()),
     }
 }

@@ -14,9 +14,6 @@ use super::LaneRecord;
 use super::amount::DemandForm;
 use super::form::{self, RecordError, Text};
 
-const ATTRIBUTE_PREFIX: &str = "attribute:";
-const INSTANCE_ID: &str = "instanceId";
-
 #[derive(Serialize, Deserialize)]
 struct LaneForm {
     lane: Text<LaneKey>,
@@ -77,24 +74,14 @@ impl TryFrom<String> for SpreadForm {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if text == INSTANCE_ID {
-            return Ok(Self(SpreadField::InstanceId));
-        }
-        match text.strip_prefix(ATTRIBUTE_PREFIX) {
-            Some(name) => Ok(Self(SpreadField::Attribute(name.to_owned()))),
-            None => Err(format!(
-                "`{text}` is neither {INSTANCE_ID} nor {ATTRIBUTE_PREFIX}NAME"
-            )),
-        }
+        let field = SpreadField::parse(&text).map(Self);
+        field.ok_or_else(|| format!("`{text}` is no field to spread by"))
     }
 }
 
 impl From<SpreadForm> for String {
     fn from(form: SpreadForm) -> Self {
-        match form.0 {
-            SpreadField::InstanceId => INSTANCE_ID.to_owned(),
-            SpreadField::Attribute(name) => format!("{ATTRIBUTE_PREFIX}{name}"),
-        }
+        form.0.to_string()
     }
 }
 

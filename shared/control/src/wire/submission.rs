@@ -28,6 +28,7 @@ mod unsupported;
 
 pub use content_hash::ContentHash;
 pub(crate) use decode::cluster_of_deployment;
+pub(crate) use placement::{SPREAD_FIELDS, STRATEGIES_MAX};
 pub use request::{
     AssignPublicIp, AwsvpcConfiguration, LaunchRequest, LaunchType, NetworkConfiguration,
     PlacementConstraint, PropagateTags, Tag,
@@ -68,7 +69,7 @@ pub struct Submission {
     pub group: Option<TaskGroup>,
     /// Where its tasks may run. Those of the task definition come on top.
     pub constraints: Vec<Constraint>,
-    /// Where its tasks would best run.
+    /// Where its tasks would best run: its own choice, or else the deployment's.
     pub strategies: Vec<Strategy>,
     /// What RunTask is told besides.
     pub request: Arc<LaunchRequest>,

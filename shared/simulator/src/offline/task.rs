@@ -26,9 +26,10 @@ const CONSTRAINTS_MAX: usize = 10;
 const GPUS_MAX: u64 = 1_024;
 
 /// The fields that are read as those of a submission are, and refused as they are.
-const SUBMISSION_FIELDS: [&str; 6] = [
+const SUBMISSION_FIELDS: [&str; 7] = [
     "placementConstraints",
     "placementStrategy",
+    "placementTemplate",
     "group",
     "networkConfiguration",
     "launchType",
@@ -176,7 +177,7 @@ impl PlannedTask {
             Some(count) => count,
             None => read_count(task.get("count"))?,
         };
-        let submission = read_submission(&task)?;
+        let submission = read_submission(&task, input.template)?;
         let overrides = read_overrides(task.remove("overrides"))?;
         let gpu = read_gpu(task.get("gpu"))?;
         let definition = read_task_definition(task, input.definition)?;
@@ -195,9 +196,6 @@ impl PlannedTask {
             distinct_group: None,
         };
         add_constraints(&mut shape, &definition.placement_constraints)?;
-        if let Some(template) = input.template {
-            add_template(&mut shape, template)?;
-        }
         if shape.constraints.len() > CONSTRAINTS_MAX {
             return Err(TaskError::new(format!(
                 "placementConstraints: {} are too many: give at most {CONSTRAINTS_MAX} with those of the task definition",
@@ -261,8 +259,12 @@ fn read_gpu(gpu: Option<&Value>) -> Result<Option<GpuCount>, TaskError> {
     })
 }
 
-/// Reads the fields that a submission has, too, as a submission's.
-fn read_submission(task: &Map<String, Value>) -> Result<Submission, TaskError> {
+/// Reads the fields that a submission has, too, as a submission's. A template given beside the task goes
+/// before its own.
+fn read_submission(
+    task: &Map<String, Value>,
+    template: Option<PlacementTemplate>,
+) -> Result<Submission, TaskError> {
     let mut body = Map::new();
     let name = task.get("taskDefinition").filter(|name| name.is_string());
     body.insert(
@@ -274,6 +276,9 @@ fn read_submission(task: &Map<String, Value>) -> Result<Submission, TaskError> {
         .filter(|(name, _)| SUBMISSION_FIELDS.contains(&name.as_str()))
     {
         body.insert(name.clone(), value.clone());
+    }
+    if let Some(template) = template {
+        body.insert("placementTemplate".to_owned(), Value::from(template.as_str()));
     }
     let settings = Settings::parse("default", "").map_err(|error| TaskError::new(error.to_string()))?;
     match decode_message(&Value::Object(body).to_string(), "task", &settings) {
@@ -369,25 +374,5 @@ fn add_constraints(shape: &mut Shape, expressions: &[String]) -> Result<(), Task
         })?;
         shape.constraints.push(Constraint::MemberOf(expression));
     }
-    Ok(())
-}
-
-fn add_template(shape: &mut Shape, template: PlacementTemplate) -> Result<(), TaskError> {
-    for constraint in template.constraints() {
-        if !shape.constraints.contains(&constraint) {
-            shape.constraints.push(constraint);
-        }
-    }
-    let strategies = template.strategies();
-    if strategies.is_empty() {
-        return Ok(());
-    }
-    if !shape.strategies.is_empty() {
-        return Err(TaskError::new(format!(
-            "placementStrategy: the template `{}` has strategies of its own: give one of them",
-            template.as_str()
-        )));
-    }
-    shape.strategies = strategies;
     Ok(())
 }

@@ -154,8 +154,13 @@ impl World {
 
     pub(crate) fn send(&self, messages: &[InboundMessage]) -> BatchReport {
         let settings = Settings::parse("default", "environment,resources").unwrap();
+        self.send_to(&settings, messages)
+    }
+
+    /// Sends to a deployment with these settings.
+    pub(crate) fn send_to(&self, settings: &Settings, messages: &[InboundMessage]) -> BatchReport {
         let invocation = Invocation {
-            settings: &settings,
+            settings,
             owner: "test",
             deadline: self.deadline(),
         };

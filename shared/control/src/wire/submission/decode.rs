@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskGroup};
-use berth_scheduler::shape::{Constraint, Strategy};
+use berth_scheduler::shape::{Constraint, PlacementTemplate, Strategy};
 use berth_scheduler::waiting::Priority;
 
 use super::content_hash::Content;
 use super::network::decode_network_configuration;
 use super::overrides::{decode_overrides, require_allowed};
-use super::placement::{decode_constraints, decode_strategies};
+use super::placement::{decode_constraints, decode_strategies, decode_template};
 use super::request::{LaunchRequest, LaunchType, PlacementConstraint, PropagateTags};
 use super::tags::decode_tags;
 use super::unsupported::reason_unsupported;
@@ -19,7 +19,7 @@ use crate::wire::refusal::Refusal;
 use crate::wire::strict_json::field::{Field, Object, list_of};
 
 /// The fields of a submission.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "id",
     "priority",
     "cluster",
@@ -28,6 +28,7 @@ const FIELDS: [&str; 15] = [
     "launchType",
     "placementConstraints",
     "placementStrategy",
+    "placementTemplate",
     "group",
     "overrides",
     "tags",
@@ -50,6 +51,7 @@ struct Draft {
     count: Option<u8>,
     constraints: Vec<Constraint>,
     strategies: Vec<Strategy>,
+    template: Option<PlacementTemplate>,
     request: LaunchRequest,
 }
 
@@ -80,6 +82,7 @@ impl Draft {
             "launchType" => request.launch_type = decode_launch_type(field)?,
             "placementConstraints" => self.constraints = decode_constraints(field)?,
             "placementStrategy" => self.strategies = decode_strategies(field)?,
+            "placementTemplate" => self.template = Some(decode_template(field)?),
             "group" => request.group = Some(field.parsed("a task group", TaskGroup::parse)?),
             "overrides" => request.overrides = decode_overrides(field, settings)?,
             "tags" => request.tags = decode_tags(field)?,
@@ -102,6 +105,31 @@ impl Draft {
         Ok(())
     }
 
+    /// Adds what the template stands for.
+    fn apply_template(&mut self, message: &Object<'_>) -> Result<(), Refusal> {
+        let Some(template) = self.template else {
+            return Ok(());
+        };
+        for constraint in template.constraints() {
+            if !self.constraints.contains(&constraint) {
+                self.constraints.push(constraint);
+            }
+        }
+        let strategies = template.strategies();
+        match (strategies.is_empty(), self.strategies.is_empty()) {
+            (true, _) => {}
+            (false, true) => self.strategies = strategies,
+            (false, false) => {
+                let reason = format!(
+                    "given, and the template `{}` has strategies of its own: give one of them",
+                    template.as_str()
+                );
+                return Err(message.refuse_default("placementStrategy", &reason));
+            }
+        }
+        Ok(())
+    }
+
     /// Fills in the defaults.
     fn complete(
         mut self,
@@ -109,6 +137,7 @@ impl Draft {
         message_id: &str,
         settings: &Settings,
     ) -> Result<Submission, Refusal> {
+        self.apply_template(message)?;
         let task_definition = self
             .task_definition
             .ok_or_else(|| message.missing("taskDefinition", TASK_DEFINITION_SHAPE))?;
@@ -141,6 +170,10 @@ impl Draft {
             },
             task_definition: task_definition.as_str(),
         });
+        // After the hash: a message that comes again is the same one, whatever the default has become.
+        if self.strategies.is_empty() {
+            self.strategies.clone_from(&settings.default_strategies);
+        }
         Ok(Submission {
             id,
             priority: self.priority,

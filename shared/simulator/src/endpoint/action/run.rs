@@ -242,15 +242,13 @@ fn read_strategy(given: &PlacementStrategy) -> Result<Strategy, EcsError> {
     };
     match given.kind.as_deref() {
         Some("random") => Ok(Strategy::Random),
-        Some("binpack") if field.eq_ignore_ascii_case("cpu") => Ok(Strategy::Binpack(BinpackField::Cpu)),
-        Some("binpack") if field.eq_ignore_ascii_case("memory") => {
-            Ok(Strategy::Binpack(BinpackField::Memory))
-        }
-        Some("binpack") => invalid("`cpu` or `memory`"),
-        Some("spread") => match field.strip_prefix("attribute:") {
-            Some(name) if !name.is_empty() => Ok(Strategy::Spread(SpreadField::Attribute(name.to_owned()))),
-            None if matches!(field, "instanceId" | "host") => Ok(Strategy::Spread(SpreadField::InstanceId)),
-            _ => invalid("`instanceId`, `host` or `attribute:NAME`"),
+        Some("binpack") => match BinpackField::parse(field) {
+            Some(field) => Ok(Strategy::Binpack(field)),
+            None => invalid("`cpu` or `memory`"),
+        },
+        Some("spread") => match SpreadField::parse(field) {
+            Some(field) => Ok(Strategy::Spread(field)),
+            None => invalid("`instanceId`, `host` or `attribute:NAME`"),
         },
         kind => Err(EcsError::invalid(format!(
             "placementStrategy: type `{}` is not valid: give `random`, `spread` or `binpack`",
