@@ -20,6 +20,7 @@ mod column;
 mod explain;
 mod filter;
 mod index;
+mod membership;
 mod miss;
 mod occupancy;
 pub mod reference;
@@ -80,7 +81,7 @@ const INDEX_POLICY: IndexPolicy = IndexPolicy {
     indexes_max: 64,
 };
 
-/// What an index is for: a set of rules, a chain, a group when that decides the order, and ports.
+/// What an index is for: the instances that pass the rules, a chain, a group when that decides the order, and ports.
 type IndexKey = (usize, usize, Option<GroupId>, HostPorts);
 
 /// The state of the index for a key.
@@ -214,7 +215,7 @@ impl<'a> Placement<'a> {
             return scan::best(&view);
         }
         let key = (
-            rules,
+            view.rules.membership(),
             chain_id,
             chain.sorts_by_group().then_some(group),
             shape.demand.ports.clone(),
