@@ -81,8 +81,34 @@ const INDEX_POLICY: IndexPolicy = IndexPolicy {
     indexes_max: 64,
 };
 
-/// What an index is for: the instances that pass the rules, a chain, a group when that decides the order, and ports.
-type IndexKey = (usize, usize, Option<GroupId>, HostPorts);
+/// What an index is for: the instances that pass the rules, a chain, a group when that decides the order, and ports
+/// when there are any.
+type IndexKey = (usize, usize, Option<GroupId>, Option<HostPorts>);
+
+/// The slot of each key. Most often the one wanted is the one before.
+#[derive(Debug, Default)]
+struct Slots {
+    positions: BTreeMap<IndexKey, usize>,
+    slots: Vec<IndexSlot>,
+    last: Option<(IndexKey, usize)>,
+}
+
+impl Slots {
+    fn position(&mut self, key: IndexKey) -> usize {
+        if let Some((last, position)) = &self.last
+            && *last == key
+        {
+            return *position;
+        }
+        let next = self.slots.len();
+        let position = *self.positions.entry(key.clone()).or_insert(next);
+        if position == next {
+            self.slots.push(IndexSlot::Without(0));
+        }
+        self.last = Some((key, position));
+        position
+    }
+}
 
 /// The state of the index for a key.
 #[derive(Debug)]
@@ -105,7 +131,7 @@ pub struct Placement<'a> {
     filters: Filters<'a>,
     columns: Columns,
     chains: Chains,
-    slots: BTreeMap<IndexKey, IndexSlot>,
+    slots: Slots,
     indexes: usize,
     refused: Option<Refused>,
 }
@@ -130,7 +156,7 @@ impl<'a> Placement<'a> {
             filters: Filters::new(snapshot, closed),
             columns: Columns::default(),
             chains: Chains::default(),
-            slots: BTreeMap::new(),
+            slots: Slots::default(),
             indexes: 0,
             refused: None,
         }
@@ -218,9 +244,10 @@ impl<'a> Placement<'a> {
             view.rules.membership(),
             chain_id,
             chain.sorts_by_group().then_some(group),
-            shape.demand.ports.clone(),
+            (!shape.demand.ports.is_empty()).then(|| shape.demand.ports.clone()),
         );
-        let slot = self.slots.entry(key).or_insert(IndexSlot::Without(0));
+        let position = self.slots.position(key);
+        let slot = self.slots.slots.get_mut(position)?;
         match slot {
             IndexSlot::OfNoUse => return scan::best(&view),
             IndexSlot::Without(decisions) if *decisions < self.policy.decisions_before => {
