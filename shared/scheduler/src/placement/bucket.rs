@@ -72,6 +72,11 @@ impl Bucket {
         self.maxima = self.blocks.iter().map(Block::max).collect();
     }
 
+    fn first(&self) -> Option<Key> {
+        let first = self.blocks.first().and_then(|block| block.entries.first());
+        first.map(|entry| entry.key)
+    }
+
     fn first_block_from(&self, key: Key) -> usize {
         self.lasts.partition_point(|last| *last < key)
     }
@@ -122,6 +127,10 @@ impl Bucket {
 
     /// The first instance with room whose key is from `from` on and before `until`.
     pub(super) fn first_fit(&mut self, demand: Amounts, from: Key, until: Key) -> Option<Key> {
+        // Of many buckets, most begin where a better one was found already.
+        if self.first().is_none_or(|first| first >= until) {
+            return None;
+        }
         let end = match until {
             Key::MAX => self.blocks.len(),
             until => self.first_block_from(until).saturating_add(1),
