@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::OccupiedInstance;
+use super::amounts::Amounts;
 use super::class::{Classes, LazyClasses};
 use super::membership::{Membership, Memberships};
 use super::occupancy::{GroupId, Occupancy};
@@ -452,6 +453,11 @@ impl RuleSet {
     /// The instances that pass every filter, in rising order.
     pub(super) fn members(&self) -> &[u32] {
         self.membership.members()
+    }
+
+    /// What the largest instances that pass have when they are empty; `None` when they are of too many kinds.
+    pub(super) fn largest(&self, registered: impl Fn(usize) -> Amounts) -> Option<&[Amounts]> {
+        self.membership.largest(registered)
     }
 
     /// How many instances each filter removed, in the order of the filters.

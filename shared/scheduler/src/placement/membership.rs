@@ -2,7 +2,12 @@
 //! with it the indexes: thousands of different constraints often come to the same few answers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use super::amounts::Amounts;
+
+/// Most kinds of instances that are worth to be told apart: with more, looking at each instance is as quick.
+const LARGEST_MAX: usize = if cfg!(test) { 2 } else { 64 };
 
 /// The instances that pass.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +15,9 @@ pub(super) struct Membership {
     number: usize,
     passes: Vec<bool>,
     members: Vec<u32>,
+    /// What the largest of them have when they are empty, when somebody has asked; `None` when they are of too
+    /// many kinds.
+    largest: OnceLock<Option<Vec<Amounts>>>,
 }
 
 impl Membership {
@@ -28,8 +36,30 @@ impl Membership {
         &self.members
     }
 
+    /// What the largest of them have when they are empty: whatever fits on one of them fits in one of these.
+    /// `None` when they are of too many kinds.
+    pub(super) fn largest(&self, registered: impl Fn(usize) -> Amounts) -> Option<&[Amounts]> {
+        let largest = self.largest.get_or_init(|| {
+            let mut largest: Vec<Amounts> = Vec::new();
+            for member in &self.members {
+                let amounts = registered(*member as usize);
+                if largest.iter().any(|other| other.cover(amounts)) {
+                    continue;
+                }
+                largest.retain(|other| !amounts.cover(*other));
+                largest.push(amounts);
+                if largest.len() > LARGEST_MAX {
+                    return None;
+                }
+            }
+            Some(largest)
+        });
+        largest.as_deref()
+    }
+
     /// From now on an instance passes, or does not.
     pub(super) fn set(&mut self, ordinal: usize, passes: bool) {
+        self.largest = OnceLock::new();
         if let Some(known) = self.passes.get_mut(ordinal) {
             *known = passes;
         }
@@ -60,6 +90,7 @@ impl Memberships {
             number: self.count,
             passes,
             members,
+            largest: OnceLock::new(),
         })
     }
 
