@@ -37,11 +37,13 @@ impl SubnetZones {
     /// The zones that a task with these subnets may run in; `None` when it has none or the zone of one of them
     /// is not known: the task may run there, too.
     pub fn of_all(&self, subnets: &[SubnetId]) -> Option<BTreeSet<&str>> {
-        let zones: Option<BTreeSet<&str>> = subnets
+        if subnets.is_empty() {
+            return None;
+        }
+        subnets
             .iter()
             .map(|subnet| self.0.get(subnet).map(String::as_str))
-            .collect();
-        zones.filter(|zones| !zones.is_empty())
+            .collect()
     }
 }
 

@@ -4,7 +4,7 @@ use super::amounts::Amounts;
 
 /// How many instances a new block has; a block is split when it has twice as many. Few in tests, so that
 /// small clusters have many blocks.
-const BLOCK_LEN: usize = if cfg!(test) { 3 } else { 24 };
+const BLOCK_LEN: usize = if cfg!(test) { 3 } else { 16 };
 
 /// The place of an instance in the order: what its chain sorts by, then the ordinal, 32 bits each.
 pub(super) type Key = u128;
