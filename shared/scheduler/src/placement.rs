@@ -81,8 +81,8 @@ const INDEX_POLICY: IndexPolicy = IndexPolicy {
     indexes_max: 64,
 };
 
-/// What an index is for: the instances that pass the rules, a chain, a group when that decides the order, and ports
-/// when there are any.
+/// What an index is for: the instances that pass the rules, a chain, a group when that decides the order, and
+/// ports when there are any.
 type IndexKey = (usize, usize, Option<GroupId>, Option<HostPorts>);
 
 /// The slot of each key. Most often the one wanted is the one before.
@@ -94,11 +94,11 @@ struct Slots {
 }
 
 impl Slots {
-    fn position(&mut self, key: IndexKey) -> usize {
+    fn of(&mut self, key: IndexKey) -> Option<&mut IndexSlot> {
         if let Some((last, position)) = &self.last
             && *last == key
         {
-            return *position;
+            return self.slots.get_mut(*position);
         }
         let next = self.slots.len();
         let position = *self.positions.entry(key.clone()).or_insert(next);
@@ -106,7 +106,7 @@ impl Slots {
             self.slots.push(IndexSlot::Without(0));
         }
         self.last = Some((key, position));
-        position
+        self.slots.get_mut(position)
     }
 }
 
@@ -246,8 +246,7 @@ impl<'a> Placement<'a> {
             chain.sorts_by_group().then_some(group),
             (!shape.demand.ports.is_empty()).then(|| shape.demand.ports.clone()),
         );
-        let position = self.slots.position(key);
-        let slot = self.slots.slots.get_mut(position)?;
+        let slot = self.slots.of(key)?;
         match slot {
             IndexSlot::OfNoUse => return scan::best(&view),
             IndexSlot::Without(decisions) if *decisions < self.policy.decisions_before => {

@@ -144,20 +144,10 @@ impl<'a> Filters<'a> {
         if rules.is_decided_by_attributes() {
             self.settle(&mut rules, &by_class, classes);
         } else {
-            rules.fixed = self.fixed(&by_class, classes);
+            rules.fixed = fixed_verdicts(&self.common, &by_class, classes);
             rules.judge_all(occupancy, &mut self.memberships);
         }
         rules
-    }
-
-    /// The verdict on every instance, given that on its class; classes without one pass.
-    fn fixed(&self, by_class: &[Verdict], classes: &mut LazyClasses<'_>) -> Vec<Verdict> {
-        if by_class.is_empty() {
-            return self.common.clone();
-        }
-        let each = self.common.iter().zip(classes.get().spread(by_class, PASSES));
-        each.map(|(common, own)| if *common == PASSES { own } else { *common })
-            .collect()
     }
 
     /// Finds the membership of rules that attributes alone decide, without a look at every instance when
@@ -176,13 +166,21 @@ impl<'a> Filters<'a> {
                 count(&mut rules.removed, *verdict, *left);
             }
         }
-        let mut memberships = std::mem::take(&mut self.memberships);
-        rules.membership = memberships.shared(passing, || {
-            let verdicts = self.fixed(by_class, classes);
+        rules.membership = self.memberships.shared(passing, || {
+            let verdicts = fixed_verdicts(&self.common, by_class, classes);
             verdicts.iter().map(|verdict| *verdict == PASSES).collect()
         });
-        self.memberships = memberships;
     }
+}
+
+/// The verdict on every instance, given that on its class; classes without one pass.
+fn fixed_verdicts(common: &[Verdict], by_class: &[Verdict], classes: &mut LazyClasses<'_>) -> Vec<Verdict> {
+    if by_class.is_empty() {
+        return common.to_vec();
+    }
+    let each = common.iter().zip(classes.get().spread(by_class, PASSES));
+    each.map(|(common, own)| if *common == PASSES { own } else { *common })
+        .collect()
 }
 
 /// Counts instances that a filter removes.

@@ -83,8 +83,10 @@ pub(super) struct Memberships {
 impl Memberships {
     /// One that nobody else has, so that it may change.
     pub(super) fn own(&mut self, passes: Vec<bool>) -> Arc<Membership> {
-        let members = passes.iter().zip(0_u32..).filter(|(passes, _)| **passes);
-        let members = members.map(|(_, ordinal)| ordinal).collect();
+        // Most often nearly all pass.
+        let mut members = Vec::with_capacity(passes.len());
+        let each = (0_u32..).zip(&passes);
+        members.extend(each.filter(|(_, passes)| **passes).map(|(ordinal, _)| ordinal));
         self.count = self.count.saturating_add(1);
         Arc::new(Membership {
             number: self.count,
