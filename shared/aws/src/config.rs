@@ -198,6 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn the_default_strategy_is_the_deployments() {
+        let variables = Variables(|variable| match variable {
+            CLUSTERS_VARIABLE => Some("default".to_owned()),
+            DEFAULT_STRATEGY_VARIABLE => Some("az-balanced-spread".to_owned()),
+            _ => None,
+        });
+        assert_eq!(variables.settings().unwrap().default_strategies.len(), 2);
+    }
+
+    #[test]
     fn nothing_may_be_overridden_unless_the_deployment_says_so() {
         let clusters_alone =
             Variables(|variable| (variable == CLUSTERS_VARIABLE).then(|| "default".to_owned()));
