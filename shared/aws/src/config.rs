@@ -5,7 +5,9 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use berth_control::settings::{ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, Settings, SettingsError};
+use berth_control::settings::{
+    ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, DEFAULT_STRATEGY_VARIABLE, Settings, SettingsError,
+};
 use berth_scheduler::quantity::Seconds;
 
 use crate::ecs::Ecs;
@@ -231,7 +233,10 @@ impl Variables {
         let clusters = self.needed(CLUSTERS_VARIABLE, "a comma list of clusters such as `default`")?;
         // Nothing may be overridden unless the deployment says so.
         let overrides = self.get(ALLOWED_OVERRIDES_VARIABLE).unwrap_or_default();
-        Settings::parse(&clusters, &overrides).map_err(ConfigError::Unusable)
+        let strategy = self.get(DEFAULT_STRATEGY_VARIABLE).unwrap_or_default();
+        Settings::parse(&clusters, &overrides)
+            .and_then(|settings| settings.with_default_strategy(&strategy))
+            .map_err(ConfigError::Unusable)
     }
 }
 
@@ -261,6 +266,16 @@ mod tests {
         );
         let empty = Variables(|_| Some(" ".to_owned()));
         assert!(empty.needed(TASKS_TABLE_VARIABLE, "").is_err());
+    }
+
+    #[test]
+    fn the_default_strategy_is_the_deployments() {
+        let variables = Variables(|variable| match variable {
+            CLUSTERS_VARIABLE => Some("default".to_owned()),
+            DEFAULT_STRATEGY_VARIABLE => Some("az-balanced-spread".to_owned()),
+            _ => None,
+        });
+        assert_eq!(variables.settings().unwrap().default_strategies.len(), 2);
     }
 
     #[test]

@@ -177,7 +177,7 @@ fn work_out(asked: &Asked<'_>, definition: Box<TaskDefinition>) -> Result<Requir
         demand: demand.clone(),
         constraints,
         required_attributes: definition.required_attributes.clone(),
-        zones: Vec::new(),
+        subnets: asked.request.subnets(),
         strategies: asked.strategies.to_vec(),
         distinct_group: distinct.then(|| group.clone()),
     };

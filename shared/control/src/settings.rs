@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use berth_scheduler::id::ClusterName;
+use berth_scheduler::shape::{BinpackField, PlacementTemplate, SpreadField, Strategy};
 
+use crate::wire::submission::{SPREAD_FIELDS, STRATEGIES_MAX};
 use crate::wire::suggestion::{closest, shown};
 
 /// The environment variable with the clusters of a deployment.
@@ -12,13 +14,18 @@ pub const CLUSTERS_VARIABLE: &str = "BERTH_CLUSTERS";
 /// The environment variable with the overrides that a submission may contain.
 pub const ALLOWED_OVERRIDES_VARIABLE: &str = "BERTH_ALLOWED_OVERRIDES";
 
-/// What a deployment allows.
+/// The environment variable with the strategies of submissions that name none.
+pub const DEFAULT_STRATEGY_VARIABLE: &str = "BERTH_DEFAULT_PLACEMENT_STRATEGY";
+
+/// What a deployment allows, and what it does when a submission does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The clusters it places tasks in, at least one, in the order given.
     pub clusters: Vec<ClusterName>,
     /// What submissions may override.
     pub allowed_overrides: AllowedOverrides,
+    /// The strategies of submissions that name none. None at all is `random`, as for RunTask.
+    pub default_strategies: Vec<Strategy>,
 }
 
 /// A part of a submission that changes what its task definition says.
@@ -98,7 +105,8 @@ pub struct SettingsError {
 }
 
 impl Settings {
-    /// Reads the values of [`CLUSTERS_VARIABLE`] and [`ALLOWED_OVERRIDES_VARIABLE`], both comma lists.
+    /// Reads the values of [`CLUSTERS_VARIABLE`] and [`ALLOWED_OVERRIDES_VARIABLE`], both comma lists. The
+    /// default strategy is that of RunTask.
     ///
     /// # Errors
     /// Names the variable, the value and what to set instead.
@@ -106,6 +114,23 @@ impl Settings {
         Ok(Self {
             clusters: parse_clusters(clusters)?,
             allowed_overrides: parse_overrides(allowed_overrides)?,
+            default_strategies: Vec::new(),
+        })
+    }
+
+    /// The same, with the value of [`DEFAULT_STRATEGY_VARIABLE`]: the name of a placement template, or a comma
+    /// list such as `spread:attribute:ecs.availability-zone,binpack:memory`; nothing changes nothing.
+    ///
+    /// # Errors
+    /// Names the variable, the value and what to set instead.
+    pub fn with_default_strategy(self, strategy: &str) -> Result<Self, SettingsError> {
+        let default_strategies = parse_strategies(strategy).map_err(|problem| SettingsError {
+            variable: DEFAULT_STRATEGY_VARIABLE,
+            problem,
+        })?;
+        Ok(Self {
+            default_strategies,
+            ..self
         })
     }
 }
@@ -157,9 +182,101 @@ fn parse_overrides(list: &str) -> Result<AllowedOverrides, SettingsError> {
         .collect()
 }
 
+fn parse_strategies(list: &str) -> Result<Vec<Strategy>, String> {
+    if let Some(template) = PlacementTemplate::parse(list.trim()) {
+        let strategies = template.strategies();
+        if strategies.is_empty() {
+            return Err(format!(
+                "`{}` is a constraint and no strategy: submissions can ask for it",
+                template.as_str()
+            ));
+        }
+        return Ok(strategies);
+    }
+    let strategies: Vec<Strategy> = entries(list).map(parse_strategy).collect::<Result<_, _>>()?;
+    if strategies.len() > STRATEGIES_MAX {
+        let count = strategies.len();
+        return Err(format!(
+            "{count} strategies are too many: give at most {STRATEGIES_MAX}"
+        ));
+    }
+    Ok(strategies)
+}
+
+fn parse_strategy(entry: &str) -> Result<Strategy, String> {
+    let strategy = match entry.split_once(':') {
+        None if entry == "random" => Some(Strategy::Random),
+        Some(("binpack", field)) => BinpackField::parse(field).map(Strategy::Binpack),
+        Some(("spread", field)) => SpreadField::parse(field).map(Strategy::Spread),
+        _ => None,
+    };
+    strategy.ok_or_else(|| {
+        let templates = PlacementTemplate::ALL.into_iter();
+        let templates = templates.filter(|template| !template.strategies().is_empty());
+        let templates: Vec<&str> = templates.map(PlacementTemplate::as_str).collect();
+        format!(
+            "`{}` is no placement strategy: give `random`, `binpack:` with `cpu` or `memory`, `spread:` with \
+             {SPREAD_FIELDS}, or one of the templates {}",
+            shown(entry),
+            templates.join(", ")
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_strategy_is_a_list_or_a_template() {
+        let strategies = |text: &str| {
+            let settings = Settings::parse("default", "").unwrap();
+            settings.with_default_strategy(text).unwrap().default_strategies
+        };
+        let zones = Strategy::Spread(SpreadField::Attribute("ecs.availability-zone".to_owned()));
+        let by_memory = Strategy::Binpack(BinpackField::Memory);
+        let both = [zones, by_memory.clone()];
+        assert_eq!(
+            strategies("spread:attribute:ecs.availability-zone, binpack:memory"),
+            both
+        );
+        assert_eq!(strategies("az-balanced-binpack"), both);
+        assert_eq!(strategies("binpack"), [by_memory]);
+        assert_eq!(
+            strategies("spread:host,random"),
+            [Strategy::Spread(SpreadField::InstanceId), Strategy::Random]
+        );
+        assert_eq!(strategies(" "), []);
+    }
+
+    #[test]
+    fn a_bad_default_strategy_is_named_with_what_can_be_given() {
+        for (text, pieces) in [
+            (
+                "binpack:disk",
+                ["`binpack:disk` is no placement strategy", "`cpu` or `memory`"],
+            ),
+            (
+                "spread:zone",
+                ["`spread:zone`", "`instanceId`, `host` or `attribute:NAME`"],
+            ),
+            ("spread:attribute:", ["`spread:attribute:`", "az-balanced-spread"]),
+            ("random,fifo", ["`fifo`", "give `random`"]),
+            (
+                "one-task-per-host",
+                ["is a constraint", "submissions can ask for it"],
+            ),
+            (
+                "random,random,random,random,random,random",
+                ["6 strategies", "at most 5"],
+            ),
+        ] {
+            let settings = Settings::parse("default", "").unwrap();
+            let error = settings.with_default_strategy(text).unwrap_err().to_string();
+            assert!(error.starts_with("BERTH_DEFAULT_PLACEMENT_STRATEGY: "), "{error}");
+            assert!(pieces.iter().all(|piece| error.contains(piece)), "{error}");
+        }
+    }
 
     #[test]
     fn clusters_are_named_by_name_or_arn_and_counted_once() {

@@ -185,6 +185,14 @@ text_id!(
 );
 
 text_id!(
+    /// The id of a subnet of a VPC.
+    SubnetId,
+    "subnet id",
+    "`subnet-` followed by letters, digits and hyphens, 64 characters at most",
+    |text| text.len() > "subnet-".len() && text.starts_with("subnet-") && is_name(text, 64, &['-'])
+);
+
+text_id!(
     /// The group of a task: what `distinctInstance` and `spread` count by, `family:NAME` unless chosen.
     TaskGroup,
     "task group",

@@ -32,6 +32,7 @@ pub mod resources;
 pub mod retry;
 pub mod shape;
 pub mod snapshot;
+pub mod subnet;
 pub mod terms;
 pub mod timestamp;
 pub mod waiting;

@@ -20,6 +20,7 @@ mod column;
 mod explain;
 mod filter;
 mod index;
+mod membership;
 mod miss;
 mod occupancy;
 pub mod reference;
@@ -33,7 +34,7 @@ use crate::constraint::expression::{AttributeLookup, ExpressionSubject};
 use crate::hold::HoldReason;
 use crate::id::{ContainerInstanceArn, TaskGroup, TaskId};
 use crate::resources::{Demand, HostPorts};
-use crate::shape::{Constraint, Shape, Strategy, ZONE_ATTRIBUTE};
+use crate::shape::{Constraint, Shape, Strategy};
 use crate::snapshot::{InstanceView, Snapshot};
 
 use amounts::Amounts;
@@ -80,8 +81,34 @@ const INDEX_POLICY: IndexPolicy = IndexPolicy {
     indexes_max: 64,
 };
 
-/// What an index is for: a set of rules, a chain, a group when that decides the order, and ports.
-type IndexKey = (usize, usize, Option<GroupId>, HostPorts);
+/// What an index is for: the instances that pass the rules, a chain, a group when that decides the order, and
+/// ports when there are any.
+type IndexKey = (usize, usize, Option<GroupId>, Option<HostPorts>);
+
+/// The slot of each key. Most often the one wanted is the one before.
+#[derive(Debug, Default)]
+struct Slots {
+    positions: BTreeMap<IndexKey, usize>,
+    slots: Vec<IndexSlot>,
+    last: Option<(IndexKey, usize)>,
+}
+
+impl Slots {
+    fn of(&mut self, key: IndexKey) -> Option<&mut IndexSlot> {
+        if let Some((last, position)) = &self.last
+            && *last == key
+        {
+            return self.slots.get_mut(*position);
+        }
+        let next = self.slots.len();
+        let position = *self.positions.entry(key.clone()).or_insert(next);
+        if position == next {
+            self.slots.push(IndexSlot::Without(0));
+        }
+        self.last = Some((key, position));
+        self.slots.get_mut(position)
+    }
+}
 
 /// The state of the index for a key.
 #[derive(Debug)]
@@ -104,7 +131,7 @@ pub struct Placement<'a> {
     filters: Filters<'a>,
     columns: Columns,
     chains: Chains,
-    slots: BTreeMap<IndexKey, IndexSlot>,
+    slots: Slots,
     indexes: usize,
     refused: Option<Refused>,
 }
@@ -129,7 +156,7 @@ impl<'a> Placement<'a> {
             filters: Filters::new(snapshot, closed),
             columns: Columns::default(),
             chains: Chains::default(),
-            slots: BTreeMap::new(),
+            slots: Slots::default(),
             indexes: 0,
             refused: None,
         }
@@ -214,12 +241,12 @@ impl<'a> Placement<'a> {
             return scan::best(&view);
         }
         let key = (
-            rules,
+            view.rules.membership(),
             chain_id,
             chain.sorts_by_group().then_some(group),
-            shape.demand.ports.clone(),
+            (!shape.demand.ports.is_empty()).then(|| shape.demand.ports.clone()),
         );
-        let slot = self.slots.entry(key).or_insert(IndexSlot::Without(0));
+        let slot = self.slots.of(key)?;
         match slot {
             IndexSlot::OfNoUse => return scan::best(&view),
             IndexSlot::Without(decisions) if *decisions < self.policy.decisions_before => {

@@ -1,14 +1,13 @@
 //! What decides where a task may go and should go. Tasks of one shape fit the same places: if one of them
 //! fits nowhere, none does.
 
+use std::fmt;
+
 use crate::attributes::RequiredAttribute;
 use crate::constraint::expression::{Dependencies, Expression};
-use crate::id::TaskGroup;
+use crate::id::{SubnetId, TaskGroup};
 use crate::resources::Demand;
-
-/// The attribute that holds an instance's availability zone.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html>
-pub const ZONE_ATTRIBUTE: &str = "ecs.availability-zone";
+use crate::subnet::ZONE_ATTRIBUTE;
 
 /// Everything about a task that placement looks at, its group's spread aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +18,9 @@ pub struct Shape {
     pub constraints: Vec<Constraint>,
     /// Attributes the task definition's features need.
     pub required_attributes: Vec<RequiredAttribute>,
-    /// Availability zones of the task's subnets, when it has subnets and their zones are known.
-    pub zones: Vec<String>,
+    /// The subnets that its network interface may be in, sorted, none twice; empty outside `awsvpc` mode. The
+    /// instance must be in the zone of one of them, as far as their zones are known.
+    pub subnets: Vec<SubnetId>,
     /// Preferences, the first one first. Empty means random, as for RunTask.
     pub strategies: Vec<Strategy>,
     /// The group whose tasks must each be on an instance of their own; set exactly when a constraint is
@@ -69,6 +69,25 @@ pub enum BinpackField {
     Memory,
 }
 
+impl BinpackField {
+    /// Reads a field as RunTask takes it: ECS's reference writes `CPU` and `MEMORY`, its examples `cpu` and
+    /// `memory`.
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PlacementStrategy.html>
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Cpu, Self::Memory]
+            .into_iter()
+            .find(|field| text.eq_ignore_ascii_case(field.as_str()))
+    }
+
+    /// The field as in ECS's examples.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+        }
+    }
+}
+
 /// What `spread` makes buckets of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SpreadField {
@@ -76,6 +95,39 @@ pub enum SpreadField {
     InstanceId,
     /// Instances with the same value of this attribute are a bucket.
     Attribute(String),
+}
+
+/// What the name of an attribute follows in a field to spread by.
+pub const ATTRIBUTE_PREFIX: &str = "attribute:";
+
+const INSTANCE_ID_FIELD: &str = "instanceId";
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Attribute.html>
+const ATTRIBUTE_NAME_CHARACTERS_MAX: usize = 128;
+
+impl SpreadField {
+    /// Reads a field as RunTask takes it: `instanceId`, `host` or `attribute:NAME`.
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PlacementStrategy.html>
+    pub fn parse(text: &str) -> Option<Self> {
+        if [INSTANCE_ID_FIELD, "host"].contains(&text) {
+            return Some(Self::InstanceId);
+        }
+        let name = text.strip_prefix(ATTRIBUTE_PREFIX)?;
+        let is_name = (1..=ATTRIBUTE_NAME_CHARACTERS_MAX).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-/\\".contains(&byte));
+        is_name.then(|| Self::Attribute(name.to_owned()))
+    }
+}
+
+impl fmt::Display for SpreadField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InstanceId => f.write_str(INSTANCE_ID_FIELD),
+            Self::Attribute(name) => write!(f, "{ATTRIBUTE_PREFIX}{name}"),
+        }
+    }
 }
 
 /// ECS's named placement templates: shorthands for constraints and strategies.
@@ -146,6 +198,25 @@ mod tests {
             assert_eq!(PlacementTemplate::parse(template.as_str()), Some(template));
         }
         assert_eq!(PlacementTemplate::parse("AZ"), None);
+    }
+
+    #[test]
+    fn fields_are_read_as_run_task_takes_them() {
+        assert_eq!(BinpackField::parse("MEMORY"), Some(BinpackField::Memory));
+        assert_eq!(BinpackField::parse("cpu"), Some(BinpackField::Cpu));
+        assert_eq!(BinpackField::parse("disk"), None);
+        assert_eq!(SpreadField::parse("host"), Some(SpreadField::InstanceId));
+        for text in [
+            "instanceId",
+            "attribute:ecs.availability-zone",
+            "attribute:a/b_c\\1",
+        ] {
+            assert_eq!(SpreadField::parse(text).unwrap().to_string(), text);
+        }
+        let long = format!("attribute:{}", "a".repeat(129));
+        for text in ["", "zone", "attribute:", "attribute:a b", "Host", long.as_str()] {
+            assert_eq!(SpreadField::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::constraint::expression::{AttributeLookup, ExpressionSubject};
 use crate::instance::InstanceRecord;
 use crate::report::AgentConnection;
 use crate::reservation::{PlacedTask, ReportInclusion, TaskStage};
+use crate::subnet::SubnetZones;
 use crate::timestamp::Timestamp;
 
 /// One container instance with its attributes.
@@ -22,13 +23,28 @@ pub struct InstanceView {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     instances: Vec<InstanceView>,
+    subnet_zones: Arc<SubnetZones>,
 }
 
 impl Snapshot {
     /// A snapshot of these instances, whatever order they come in.
     pub fn new(mut instances: Vec<InstanceView>) -> Self {
         instances.sort_by(|one, other| one.record.arn().cmp(other.record.arn()));
-        Self { instances }
+        Self {
+            instances,
+            subnet_zones: Arc::default(),
+        }
+    }
+
+    /// The same, with the zones of subnets that its instances may not tell.
+    #[must_use]
+    pub fn with_subnet_zones(self, subnet_zones: Arc<SubnetZones>) -> Self {
+        Self { subnet_zones, ..self }
+    }
+
+    /// The zones of subnets that were told; the instances know more.
+    pub fn subnet_zones(&self) -> &SubnetZones {
+        &self.subnet_zones
     }
 
     /// The instances, in the order of their ARNs.

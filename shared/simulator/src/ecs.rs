@@ -8,10 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::demand::TaskDefinition;
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Ec2InstanceId, TaskArn};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Ec2InstanceId, SubnetId, TaskArn};
 use berth_scheduler::quantity::MemoryMib;
 use berth_scheduler::report::{InstanceReport, TaskReport};
+use berth_scheduler::subnet::{SUBNET_ATTRIBUTE, SubnetZones};
 use berth_scheduler::timestamp::Timestamp;
 
 pub mod definition;
@@ -139,7 +141,7 @@ pub struct SimulatedEcs {
     definitions: Definitions,
     pub(crate) tasks: BTreeMap<TaskNumber, Task>,
     task_numbers: BTreeMap<TaskArn, TaskNumber>,
-    subnet_zones: BTreeMap<String, String>,
+    subnet_zones: Arc<SubnetZones>,
     schedule: Schedule,
     last_id: u64,
     tasks_created: u64,
@@ -158,7 +160,7 @@ impl SimulatedEcs {
             definitions: Definitions::default(),
             tasks: BTreeMap::new(),
             task_numbers: BTreeMap::new(),
-            subnet_zones: BTreeMap::new(),
+            subnet_zones: Arc::default(),
             schedule: Schedule::default(),
             last_id: 0,
             tasks_created: 0,
@@ -276,17 +278,15 @@ impl SimulatedEcs {
     }
 
     /// Tells in which availability zone a subnet is, so that tasks with their own network interface go there.
-    pub fn set_subnet_zone(&mut self, subnet: &str, zone: &str) {
-        self.subnet_zones.insert(subnet.to_owned(), zone.to_owned());
+    /// Instances that have such attributes tell it by themselves.
+    pub fn set_subnet_zone(&mut self, subnet: SubnetId, zone: &str) {
+        Arc::make_mut(&mut self.subnet_zones).tell(subnet, zone);
     }
 
-    /// The zones of these subnets; empty when one of them is not known.
-    pub(crate) fn zones_of_subnets(&self, subnets: &[String]) -> Vec<String> {
-        let zones: Option<BTreeSet<_>> = subnets
-            .iter()
-            .map(|subnet| self.subnet_zones.get(subnet))
-            .collect();
-        zones.into_iter().flatten().cloned().collect()
+    fn learn_subnet_zone(&mut self, attributes: &AttributeSet) {
+        if attributes.get(SUBNET_ATTRIBUTE).is_some() {
+            Arc::make_mut(&mut self.subnet_zones).learn(attributes);
+        }
     }
 
     /// Registers the next revision of a family. `read` makes its typed form from the new revision's ARN and

@@ -69,7 +69,7 @@ fn tag_of(tag: &submission::Tag) -> types::Tag {
 fn network_of(network: &submission::NetworkConfiguration) -> Result<types::NetworkConfiguration, BuildError> {
     let given = &network.awsvpc_configuration;
     let awsvpc = AwsVpcConfiguration::builder()
-        .set_subnets(Some(given.subnets.clone()))
+        .set_subnets(Some(given.subnets.iter().map(ToString::to_string).collect()))
         .set_security_groups(non_empty(given.security_groups.clone()))
         .set_assign_public_ip(given.assign_public_ip.map(|assign| match assign {
             submission::AssignPublicIp::Enabled => AssignPublicIp::Enabled,

@@ -134,14 +134,32 @@ struct WorstCase {
     shapes: Vec<Shape>,
 }
 
+fn in_racks_of(size: usize) -> Vec<InstanceSketch> {
+    let mut sketches = usual(5000);
+    for (number, sketch) in sketches.iter_mut().enumerate() {
+        sketch.rack = Some(format!("r{}", number / size));
+    }
+    sketches
+}
+
+/// As many as RunTask takes.
+fn five_strategies(by_rack: Strategy) -> Vec<Strategy> {
+    let by = |name: &str| Strategy::Spread(SpreadField::Attribute(name.to_owned()));
+    vec![
+        by("ecs.availability-zone"),
+        by("ecs.instance-type"),
+        by_rack,
+        Strategy::Spread(SpreadField::InstanceId),
+        Strategy::Binpack(BinpackField::Memory),
+    ]
+}
+
 fn worst_cases() -> Outcome<Vec<WorstCase>> {
     let memory = case("", None, vec![Strategy::Binpack(BinpackField::Memory)]);
     let by_rack = Strategy::Spread(SpreadField::Attribute("rack".to_owned()));
-    let by_own_value = case("", None, vec![by_rack]);
-    let mut own_value = usual(5000);
-    for (number, sketch) in own_value.iter_mut().enumerate() {
-        sketch.rack = Some(format!("r{number}"));
-    }
+    let by_own_value = case("", None, vec![by_rack.clone()]);
+    let five_deep = case("", None, five_strategies(by_rack));
+    let own_value = in_racks_of(1);
     let mut no_cpu = usual(5000);
     for sketch in no_cpu.iter_mut().skip(50) {
         sketch.cpu = 50;
@@ -170,6 +188,7 @@ fn worst_cases() -> Outcome<Vec<WorstCase>> {
     for (shape, demand) in demands_only.iter_mut().zip(some.iter().cycle()) {
         shape.demand = demand.clone();
     }
+    let racks_of_five = in_racks_of(5);
     let own_values = own_value.clone();
     let case = |name, sketches, shapes| WorstCase {
         name,
@@ -186,6 +205,16 @@ fn worst_cases() -> Outcome<Vec<WorstCase>> {
             "own attribute value each, spread by it",
             own_value,
             shapes(&by_own_value, TASKS)?,
+        ),
+        case(
+            "racks of five, spread by them",
+            racks_of_five.clone(),
+            shapes(&by_own_value, TASKS)?,
+        ),
+        case(
+            "racks of five, five strategies",
+            racks_of_five,
+            shapes(&five_deep, TASKS)?,
         ),
         case("4,950 with much memory and no cpu", no_cpu, shapes(&memory, 400)?),
         case("all equal", equal, shapes(&memory, TASKS)?),

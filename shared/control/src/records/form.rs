@@ -7,8 +7,8 @@ use serde_json::Value;
 use berth_scheduler::attributes::Fingerprint;
 use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::id::{
-    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, TaskArn, TaskDefinitionArn,
-    TaskGroup, TaskId,
+    AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, SubnetId, TaskArn,
+    TaskDefinitionArn, TaskGroup, TaskId,
 };
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::timestamp::Timestamp;
@@ -137,6 +137,7 @@ id_forms!(
     ContainerInstanceArn,
     Ec2InstanceId,
     LaneKey,
+    SubnetId,
     TaskArn,
     TaskDefinitionArn,
     TaskGroup,

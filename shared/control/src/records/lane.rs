@@ -7,15 +7,12 @@ use serde_json::Value;
 
 use berth_scheduler::attributes::RequiredAttribute;
 use berth_scheduler::constraint::expression::Expression;
-use berth_scheduler::id::{LaneKey, TaskGroup};
+use berth_scheduler::id::{LaneKey, SubnetId, TaskGroup};
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy};
 
 use super::LaneRecord;
 use super::amount::DemandForm;
 use super::form::{self, RecordError, Text};
-
-const ATTRIBUTE_PREFIX: &str = "attribute:";
-const INSTANCE_ID: &str = "instanceId";
 
 #[derive(Serialize, Deserialize)]
 struct LaneForm {
@@ -32,7 +29,7 @@ struct ShapeForm {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     required_attributes: Vec<RequiredAttributeForm>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    zones: Vec<String>,
+    subnets: Vec<Text<SubnetId>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     strategies: Vec<StrategyForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,24 +74,14 @@ impl TryFrom<String> for SpreadForm {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if text == INSTANCE_ID {
-            return Ok(Self(SpreadField::InstanceId));
-        }
-        match text.strip_prefix(ATTRIBUTE_PREFIX) {
-            Some(name) => Ok(Self(SpreadField::Attribute(name.to_owned()))),
-            None => Err(format!(
-                "`{text}` is neither {INSTANCE_ID} nor {ATTRIBUTE_PREFIX}NAME"
-            )),
-        }
+        let field = SpreadField::parse(&text).map(Self);
+        field.ok_or_else(|| format!("`{text}` is no field to spread by"))
     }
 }
 
 impl From<SpreadForm> for String {
     fn from(form: SpreadForm) -> Self {
-        match form.0 {
-            SpreadField::InstanceId => INSTANCE_ID.to_owned(),
-            SpreadField::Attribute(name) => format!("{ATTRIBUTE_PREFIX}{name}"),
-        }
+        form.0.to_string()
     }
 }
 
@@ -152,7 +139,7 @@ impl From<&Shape> for ShapeForm {
                 .iter()
                 .map(RequiredAttributeForm::from)
                 .collect(),
-            zones: shape.zones.clone(),
+            subnets: shape.subnets.iter().cloned().map(Text).collect(),
             strategies: shape.strategies.iter().map(StrategyForm::from).collect(),
             distinct_group: shape.distinct_group.clone().map(Text),
         }
@@ -169,7 +156,7 @@ impl From<ShapeForm> for Shape {
                 .into_iter()
                 .map(RequiredAttribute::from)
                 .collect(),
-            zones: form.zones,
+            subnets: form.subnets.into_iter().map(|subnet| subnet.0).collect(),
             strategies: form.strategies.into_iter().map(Strategy::from).collect(),
             distinct_group: form.distinct_group.map(|group| group.0),
         }

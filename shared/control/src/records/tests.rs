@@ -114,6 +114,15 @@ fn a_record_of_a_newer_release_is_left_alone() {
 }
 
 #[test]
+fn a_lane_of_an_older_release_knows_no_subnets() {
+    let lane = json!({
+        "schema": 1, "lane": "a1",
+        "shape": {"demand": {"cpu": 0, "memory": 100}, "constraints": [], "zones": []}
+    });
+    assert_eq!(lane::from_json(&lane).unwrap().shape.subnets, []);
+}
+
+#[test]
 fn a_damaged_record_names_the_field() {
     let text = |value: &Value| instance::from_json(value).unwrap_err().to_string();
     let record = instance::to_json(&InstanceRecord::from_state(strategy::plain_instance_state()));

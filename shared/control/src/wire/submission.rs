@@ -31,6 +31,7 @@ mod unsupported;
 
 pub use content_hash::ContentHash;
 pub(crate) use decode::{cluster_if_missing, cluster_of_deployment};
+pub(crate) use placement::{SPREAD_FIELDS, STRATEGIES_MAX};
 pub use request::{
     AssignPublicIp, AwsvpcConfiguration, LaunchRequest, LaunchType, NetworkConfiguration,
     PlacementConstraint, PropagateTags, Tag,
@@ -73,7 +74,7 @@ pub struct Submission {
     pub group: Option<TaskGroup>,
     /// Where its tasks may run. Those of the task definition come on top.
     pub constraints: Vec<Constraint>,
-    /// Where its tasks would best run.
+    /// Where its tasks would best run: its own choice, or else the deployment's.
     pub strategies: Vec<Strategy>,
     /// When its tasks may start, how long they may run, and when they are run again.
     pub terms: Terms,

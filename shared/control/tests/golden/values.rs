@@ -317,7 +317,8 @@ pub(crate) fn lanes() -> Vec<(&'static str, LaneRecord)> {
                 value: Some("linux".to_owned()),
             },
         ],
-        zones: vec!["us-east-1a".to_owned()],
+        // Schema 1 had zones here, which no release ever filled; subnets tell more.
+        subnets: Vec::new(),
         strategies: vec![
             Strategy::Spread(SpreadField::Attribute("ecs.availability-zone".to_owned())),
             Strategy::Spread(SpreadField::InstanceId),

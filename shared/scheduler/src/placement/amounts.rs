@@ -113,8 +113,8 @@ impl Amounts {
     }
 
     /// The largest of each.
-    pub(super) fn max_of(all: &[Self]) -> Self {
-        all.iter().fold(Self::default(), |max, amounts| max.max(*amounts))
+    pub(super) fn max_of(all: impl IntoIterator<Item = Self>) -> Self {
+        all.into_iter().fold(Self::default(), Self::max)
     }
 
     /// The largest of each in `rest`, from which `removed` was taken away; `max` was the largest with it.
@@ -137,6 +137,6 @@ impl Amounts {
         if touched == Self::default() || rest.iter().any(|amounts| amounts.cover(touched)) {
             return max;
         }
-        Self::max_of(rest)
+        Self::max_of(rest.iter().copied())
     }
 }

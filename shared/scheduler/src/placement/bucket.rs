@@ -4,7 +4,7 @@ use super::amounts::Amounts;
 
 /// How many instances a new block has; a block is split when it has twice as many. Few in tests, so that
 /// small clusters have many blocks.
-const BLOCK_LEN: usize = if cfg!(test) { 3 } else { 32 };
+const BLOCK_LEN: usize = if cfg!(test) { 3 } else { 16 };
 
 /// The place of an instance in the order: what its chain sorts by, then the ordinal, 32 bits each.
 pub(super) type Key = u128;
@@ -19,34 +19,35 @@ pub(super) fn ordinal_of(key: Key) -> usize {
 #[derive(Debug)]
 pub(super) struct Bucket {
     example: usize,
-    /// What there is to know of each block, side by side for the search.
-    summaries: Vec<Summary>,
     blocks: Vec<Block>,
+    /// The last key of each block, side by side for the search.
+    lasts: Vec<Key>,
+    /// For each block at least the largest free amounts, side by side for the search.
+    maxima: Vec<Amounts>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Summary {
-    last: Key,
-    /// At least the largest free amounts.
-    max: Amounts,
-    /// How many instances left the block since `max` was exact. It is measured again when it was misleading
-    /// and not before, because most blocks are not looked into in between.
-    left: u32,
+struct Entry {
+    key: Key,
+    amounts: Amounts,
 }
 
 /// Neighbours in the order.
 #[derive(Debug, Default)]
 struct Block {
-    keys: Vec<Key>,
-    amounts: Vec<Amounts>,
+    entries: Vec<Entry>,
+    /// How many instances left the block since its maximum was exact. It is measured again when it was
+    /// misleading and not before, because most blocks are not looked into in between.
+    left: u32,
 }
 
 impl Bucket {
     pub(super) fn new(example: usize) -> Self {
         Self {
             example,
-            summaries: Vec::new(),
             blocks: Vec::new(),
+            lasts: Vec::new(),
+            maxima: Vec::new(),
         }
     }
 
@@ -57,131 +58,154 @@ impl Bucket {
 
     /// Replaces the content by these keys, which are sorted.
     pub(super) fn fill(&mut self, keys: &[Key], amounts: &[Amounts]) {
-        let of = |key: &Key| amounts.get(ordinal_of(*key)).copied().unwrap_or_default();
+        let entry = |key: &Key| Entry {
+            key: *key,
+            amounts: amounts.get(ordinal_of(*key)).copied().unwrap_or_default(),
+        };
         let blocks = keys.chunks(BLOCK_LEN);
         let block = |keys: &[Key]| Block {
-            keys: keys.to_vec(),
-            amounts: keys.iter().map(of).collect(),
+            entries: keys.iter().map(entry).collect(),
+            left: 0,
         };
         self.blocks = blocks.map(block).collect();
-        self.summaries = self.blocks.iter().map(Block::summary).collect();
+        self.lasts = self.blocks.iter().map(Block::last).collect();
+        self.maxima = self.blocks.iter().map(Block::max).collect();
+    }
+
+    fn first(&self) -> Option<Key> {
+        let first = self.blocks.first().and_then(|block| block.entries.first());
+        first.map(|entry| entry.key)
     }
 
     fn first_block_from(&self, key: Key) -> usize {
-        self.summaries.partition_point(|summary| summary.last < key)
+        self.lasts.partition_point(|last| *last < key)
     }
 
     pub(super) fn insert(&mut self, key: Key, amounts: Amounts) {
         if self.blocks.is_empty() {
             self.blocks.push(Block::default());
-            self.summaries.push(Summary {
-                last: key,
-                max: amounts,
-                left: 0,
-            });
+            self.lasts.push(key);
+            self.maxima.push(amounts);
         }
         let position = self
             .first_block_from(key)
             .min(self.blocks.len().saturating_sub(1));
-        let at = (self.blocks.get_mut(position), self.summaries.get_mut(position));
-        let (Some(block), Some(summary)) = at else { return };
+        let (Some(block), Some(last), Some(max)) = (
+            self.blocks.get_mut(position),
+            self.lasts.get_mut(position),
+            self.maxima.get_mut(position),
+        ) else {
+            return;
+        };
         block.insert(key, amounts);
-        summary.last = summary.last.max(key);
-        summary.max = summary.max.max(amounts);
-        if block.keys.len() >= BLOCK_LEN.saturating_mul(2) {
+        *last = key.max(*last);
+        *max = max.max(amounts);
+        if block.entries.len() >= BLOCK_LEN.saturating_mul(2) {
             let rest = block.split();
-            *summary = block.summary();
+            (*last, *max) = (block.last(), block.max());
             let next = position.saturating_add(1);
-            self.summaries.insert(next, rest.summary());
+            self.lasts.insert(next, rest.last());
+            self.maxima.insert(next, rest.max());
             self.blocks.insert(next, rest);
         }
     }
 
     pub(super) fn remove(&mut self, key: Key) {
         let position = self.first_block_from(key);
-        let at = (self.blocks.get_mut(position), self.summaries.get_mut(position));
-        let (Some(block), Some(summary)) = at else { return };
+        let (Some(block), Some(last)) = (self.blocks.get_mut(position), self.lasts.get_mut(position)) else {
+            return;
+        };
         block.remove(key);
-        if block.keys.is_empty() {
+        if block.entries.is_empty() {
             self.blocks.remove(position);
-            self.summaries.remove(position);
+            self.lasts.remove(position);
+            self.maxima.remove(position);
         } else {
-            summary.left = summary.left.saturating_add(1);
-            summary.last = block.keys.last().copied().unwrap_or(key);
+            *last = block.last();
         }
     }
 
     /// The first instance with room whose key is from `from` on and before `until`.
     pub(super) fn first_fit(&mut self, demand: Amounts, from: Key, until: Key) -> Option<Key> {
-        let start = self.first_block_from(from);
-        let blocks = self.summaries.iter_mut().zip(&self.blocks).skip(start);
-        let mut before = 0;
-        for (summary, block) in blocks {
-            if before >= until {
-                return None;
-            }
-            before = summary.last;
-            if !summary.max.cover(demand) {
-                continue;
-            }
+        // Of many buckets, most begin where a better one was found already.
+        if self.first().is_none_or(|first| first >= until) {
+            return None;
+        }
+        let end = match until {
+            Key::MAX => self.blocks.len(),
+            until => self.first_block_from(until).saturating_add(1),
+        };
+        let mut start = self.first_block_from(from);
+        while let Some(position) = self.next_block(demand, start, end) {
+            let (block, max) = (self.blocks.get_mut(position)?, self.maxima.get_mut(position)?);
             if let Some(key) = block.first_fit(demand) {
                 return (key < until).then_some(key);
             }
-            if summary.left > 0 {
-                *summary = block.summary();
+            if block.left > 0 {
+                block.left = 0;
+                *max = block.max();
             }
+            start = position.saturating_add(1);
         }
         None
+    }
+
+    /// The first block from `start` on and before `end` where there may be room.
+    #[inline]
+    fn next_block(&self, demand: Amounts, start: usize, end: usize) -> Option<usize> {
+        let maxima = self.maxima.get(start..end.min(self.maxima.len()))?;
+        let skipped = maxima.iter().position(|max| max.cover(demand))?;
+        Some(start.saturating_add(skipped))
     }
 
     /// All instances with room whose key is from `from` to `until`.
     pub(super) fn fits_between(&self, demand: Amounts, from: Key, until: Key) -> impl Iterator<Item = Key> {
         let start = self.first_block_from(from);
         let end = self.first_block_from(until).saturating_add(1);
-        let blocks = self.summaries.iter().zip(&self.blocks);
+        let blocks = self.maxima.iter().zip(&self.blocks);
         let blocks = blocks
             .take(end)
             .skip(start)
-            .filter(move |(summary, _)| summary.max.cover(demand));
-        let entries = blocks.flat_map(|(_, block)| block.keys.iter().zip(&block.amounts));
+            .filter(move |(max, _)| max.cover(demand));
+        let entries = blocks.flat_map(|(_, block)| &block.entries);
         entries
-            .filter(move |(key, amounts)| (from..=until).contains(*key) && amounts.cover(demand))
-            .map(|(key, _)| *key)
+            .filter(move |entry| (from..=until).contains(&entry.key) && entry.amounts.cover(demand))
+            .map(|entry| entry.key)
     }
 }
 
 impl Block {
-    fn summary(&self) -> Summary {
-        Summary {
-            last: self.keys.last().copied().unwrap_or(0),
-            max: Amounts::max_of(&self.amounts),
-            left: 0,
-        }
+    fn last(&self) -> Key {
+        self.entries.last().map_or(0, |entry| entry.key)
+    }
+
+    fn max(&self) -> Amounts {
+        Amounts::max_of(self.entries.iter().map(|entry| entry.amounts))
     }
 
     fn insert(&mut self, key: Key, amounts: Amounts) {
-        let place = self.keys.partition_point(|known| *known < key);
-        self.keys.insert(place, key);
-        self.amounts.insert(place, amounts);
+        let place = self.entries.partition_point(|known| known.key < key);
+        self.entries.insert(place, Entry { key, amounts });
     }
 
     fn remove(&mut self, key: Key) {
-        if let Ok(place) = self.keys.binary_search(&key) {
-            self.keys.remove(place);
-            self.amounts.remove(place);
+        if let Ok(place) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
+            self.entries.remove(place);
+            self.left = self.left.saturating_add(1);
         }
     }
 
     fn split(&mut self) -> Self {
-        let half = self.keys.len() / 2;
+        let half = self.entries.len() / 2;
+        self.left = 0;
         Self {
-            keys: self.keys.split_off(half),
-            amounts: self.amounts.split_off(half),
+            entries: self.entries.split_off(half),
+            left: 0,
         }
     }
 
     fn first_fit(&self, demand: Amounts) -> Option<Key> {
-        let place = self.amounts.iter().position(|amounts| amounts.cover(demand))?;
-        self.keys.get(place).copied()
+        let fits = self.entries.iter().find(|entry| entry.amounts.cover(demand));
+        fits.map(|entry| entry.key)
     }
 }

@@ -8,6 +8,9 @@ use crate::shape::{BinpackField, Shape, Strategy};
 /// Most of an instance's own numbers that a sort key has room for.
 pub(super) const PARTS_MAX: usize = 3;
 
+/// Most buckets of leading spreads that instances are sorted within: each decision looks at all their counts.
+const BUCKETS_MAX: usize = if cfg!(test) { 6 } else { 1_250 };
+
 /// One strategy of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -45,12 +48,20 @@ impl Chain {
                 steps.push(step);
             }
         }
-        let is_large = |step: &Step| match step {
-            Step::Count(id) => !columns.get(*id).is_some_and(super::column::Column::is_small),
-            Step::Random | Step::Cpu | Step::Memory => false,
+        let large = |step: &Step| match step {
+            Step::Count(id) => columns.get(*id).filter(|column| !column.is_small()),
+            Step::Random | Step::Cpu | Step::Memory => None,
         };
-        let lead = steps.iter().take_while(|step| is_large(step)).count();
-        let own = |step: &&Step| **step != Step::Random && !is_large(step);
+        let mut buckets = 1_usize;
+        let leads = |step: &&Step| {
+            let column = large(step);
+            // And one for the instances that lack the attribute.
+            let own = column.map_or(0, |column| column.buckets().saturating_add(1));
+            buckets = buckets.saturating_mul(own);
+            column.is_some() && buckets <= BUCKETS_MAX
+        };
+        let lead = steps.iter().take_while(leads).count();
+        let own = |step: &&Step| **step != Step::Random && large(step).is_none();
         let parts = steps.iter().skip(lead).take_while(own).take(PARTS_MAX).count();
         Self {
             strategies: strategies.to_vec(),
@@ -65,7 +76,8 @@ impl Chain {
         &self.steps
     }
 
-    /// The first ones: spreading over buckets of many instances. Instances are sorted within the buckets.
+    /// The first ones: spreading over not too many buckets of many instances. Instances are sorted within the
+    /// buckets.
     pub(super) fn lead(&self) -> &[Step] {
         self.steps.get(..self.lead).unwrap_or(&[])
     }

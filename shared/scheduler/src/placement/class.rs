@@ -74,6 +74,17 @@ impl<'a> Classes<'a> {
         self.class_of.iter().map(of_class)
     }
 
+    /// How many instances of each class are counted.
+    pub(super) fn sizes(&self, counted: impl Iterator<Item = bool>) -> Vec<usize> {
+        let mut sizes = vec![0_usize; self.examples.len()];
+        for (class, _) in self.class_of.iter().zip(counted).filter(|(_, counted)| *counted) {
+            if let Some(size) = sizes.get_mut(*class as usize) {
+                *size = size.saturating_add(1);
+            }
+        }
+        sizes
+    }
+
     /// One instance of each class.
     pub(super) fn examples(&self) -> &[&'a InstanceView] {
         &self.examples

@@ -144,14 +144,17 @@ fn nearest_miss(occupancy: &Occupancy<'_>, demand: &Demand, ordinal: usize) -> O
 
 /// Whether the task would fit on one of the instances if that were empty.
 fn ever_fits(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> bool {
-    let mut instances = rules
-        .members()
-        .iter()
-        .filter_map(|ordinal| occupancy.view(*ordinal as usize));
+    let view = |ordinal: usize| occupancy.view(ordinal);
     if demand.ports.is_empty() {
         let needed = Amounts::of_demand(demand);
-        return instances.any(|instance| registered(&instance.record).cover(needed));
+        let registered = |ordinal| view(ordinal).map_or(Amounts::default(), |it| registered(&it.record));
+        if let Some(largest) = rules.largest(registered) {
+            return largest.iter().any(|amounts| amounts.cover(needed));
+        }
+        let mut members = rules.members().iter();
+        return members.any(|ordinal| registered(*ordinal as usize).cover(needed));
     }
+    let mut instances = rules.members().iter().filter_map(|it| view(*it as usize));
     instances.any(|instance| fits(demand, &instance.record.registered_room()).is_ok())
 }
 

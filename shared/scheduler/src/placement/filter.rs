@@ -2,17 +2,21 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::OccupiedInstance;
+use super::amounts::Amounts;
 use super::class::{Classes, LazyClasses};
+use super::membership::{Membership, Memberships};
 use super::occupancy::{GroupId, Occupancy};
-use super::{OccupiedInstance, ZONE_ATTRIBUTE};
 use crate::attributes::RequiredAttribute;
 use crate::constraint::expression::{Dependencies, Expression};
 use crate::hold::Filter;
-use crate::id::ContainerInstanceArn;
+use crate::id::{ContainerInstanceArn, SubnetId};
 use crate::report::{AgentConnection, InstanceStatus};
 use crate::shape::{Constraint, Shape};
 use crate::snapshot::Snapshot;
+use crate::subnet::{SubnetZones, ZONE_ATTRIBUTE};
 
 /// The first filter that removes an instance: its number in the order of the filters, 0 when none does.
 type Verdict = u16;
@@ -41,6 +45,13 @@ pub(super) struct Filters<'a> {
     snapshot: &'a Snapshot,
     closed: &'a BTreeSet<ContainerInstanceArn>,
     common: Vec<Verdict>,
+    /// How many instances each of [`COMMON`] removes, numbered like them.
+    removed: Vec<usize>,
+    /// How many instances of each class it leaves; worked out when classes are needed for the first time.
+    left_of_class: Vec<usize>,
+    /// Worked out when a shape has subnets for the first time.
+    subnet_zones: Option<SubnetZones>,
+    memberships: Memberships,
     rules: Vec<RuleSet>,
     /// Positions of `rules`, in the order of the rules.
     sorted: Vec<usize>,
@@ -53,6 +64,10 @@ impl<'a> Filters<'a> {
             snapshot,
             closed,
             common: Vec::new(),
+            removed: Vec::new(),
+            left_of_class: Vec::new(),
+            subnet_zones: None,
+            memberships: Memberships::default(),
             rules: Vec::new(),
             sorted: Vec::new(),
             last: 0,
@@ -105,6 +120,10 @@ impl<'a> Filters<'a> {
     ) -> RuleSet {
         if self.common.is_empty() {
             self.common = common_verdicts(self.snapshot, self.closed);
+            self.removed = vec![0; COMMON.len().saturating_add(1)];
+            self.common
+                .iter()
+                .for_each(|verdict| count(&mut self.removed, *verdict, 1));
         }
         let taken = distinct.map(|group| {
             let mut taken = vec![false; occupancy.len()];
@@ -116,19 +135,81 @@ impl<'a> Filters<'a> {
             (group, taken)
         });
         let mut rules = RuleSet::new(shape, taken);
+        let mut by_class = Vec::new();
         if rules.needs_classes() {
             let classes = classes.get();
-            let by_class = rules.judge_classes(classes);
-            let each = self.common.iter().zip(classes.spread(&by_class, PASSES));
-            rules.fixed = each
-                .map(|(common, own)| if *common == PASSES { own } else { *common })
-                .collect();
-        } else {
-            rules.fixed.clone_from(&self.common);
+            let zones = zones_of(&shape.subnets, &mut self.subnet_zones, self.snapshot, classes);
+            by_class = rules.judge_classes(zones.as_ref(), classes);
         }
-        rules.judge_all(occupancy);
+        if rules.is_decided_by_attributes() {
+            self.settle(&mut rules, &by_class, classes);
+        } else {
+            rules.fixed = fixed_verdicts(&self.common, &by_class, classes);
+            rules.judge_all(occupancy, &mut self.memberships);
+        }
         rules
     }
+
+    /// Finds the membership of rules that attributes alone decide, without a look at every instance when
+    /// other rules have let the same classes pass.
+    fn settle(&mut self, rules: &mut RuleSet, by_class: &[Verdict], classes: &mut LazyClasses<'_>) {
+        for (removed, common) in rules.removed.iter_mut().zip(&self.removed) {
+            *removed = *common;
+        }
+        let mut passing = Vec::new();
+        if by_class.iter().any(|verdict| *verdict != PASSES) {
+            passing.extend(by_class.iter().map(|verdict| *verdict == PASSES));
+            if self.left_of_class.is_empty() {
+                self.left_of_class = classes.get().sizes(self.common.iter().map(|it| *it == PASSES));
+            }
+            for (verdict, left) in by_class.iter().zip(&self.left_of_class) {
+                count(&mut rules.removed, *verdict, *left);
+            }
+        }
+        rules.membership = self.memberships.shared(passing, || {
+            let verdicts = fixed_verdicts(&self.common, by_class, classes);
+            verdicts.iter().map(|verdict| *verdict == PASSES).collect()
+        });
+    }
+}
+
+/// The verdict on every instance, given that on its class; classes without one pass.
+fn fixed_verdicts(common: &[Verdict], by_class: &[Verdict], classes: &mut LazyClasses<'_>) -> Vec<Verdict> {
+    if by_class.is_empty() {
+        return common.to_vec();
+    }
+    let each = common.iter().zip(classes.get().spread(by_class, PASSES));
+    each.map(|(common, own)| if *common == PASSES { own } else { *common })
+        .collect()
+}
+
+/// Counts instances that a filter removes.
+fn count(removed: &mut [usize], verdict: Verdict, instances: usize) {
+    if verdict != PASSES
+        && let Some(removed) = removed.get_mut(usize::from(verdict))
+    {
+        *removed = removed.saturating_add(instances);
+    }
+}
+
+/// The zones that subnets leave open; `None` when that cannot be told.
+fn zones_of<'z>(
+    subnets: &[SubnetId],
+    known: &'z mut Option<SubnetZones>,
+    snapshot: &Snapshot,
+    classes: &Classes<'_>,
+) -> Option<BTreeSet<&'z str>> {
+    if subnets.is_empty() {
+        return None;
+    }
+    let known = known.get_or_insert_with(|| {
+        let mut zones = snapshot.subnet_zones().clone();
+        for example in classes.examples() {
+            zones.learn(&example.attributes);
+        }
+        zones
+    });
+    known.of_all(subnets)
 }
 
 fn common_verdicts(snapshot: &Snapshot, closed: &BTreeSet<ContainerInstanceArn>) -> Vec<Verdict> {
@@ -153,17 +234,18 @@ fn common_verdicts(snapshot: &Snapshot, closed: &BTreeSet<ContainerInstanceArn>)
 /// The rules that shapes share, and what they say of every instance.
 #[derive(Debug)]
 pub(super) struct RuleSet {
-    zones: Vec<String>,
+    subnets: Vec<SubnetId>,
     required: Vec<RequiredAttribute>,
     expressions: Vec<Expression>,
     /// The group of `distinctInstance`, and whether each instance has one of its tasks.
     distinct: Option<(GroupId, Vec<bool>)>,
     /// The filters of these rules, numbered after [`COMMON`].
     filters: Vec<Filter>,
-    /// Verdicts of everything that attributes and the instance's state decide; kept while others may change.
+    membership: Arc<Membership>,
+    /// Of every instance the verdict of what attributes and its state decide; empty when nothing else does.
     fixed: Vec<Verdict>,
+    /// The verdict on every instance, when it may change or other things decide it.
     verdicts: Vec<Verdict>,
-    members: Vec<u32>,
     removed: Vec<usize>,
     /// How many placements are taken into account.
     seen: usize,
@@ -186,15 +268,15 @@ impl RuleSet {
         filters.extend(expressions.iter().map(text));
         filters.push(Filter::DistinctInstance);
         Self {
-            zones: shape.zones.clone(),
+            subnets: shape.subnets.clone(),
             required: shape.required_attributes.clone(),
             expressions,
             distinct,
             removed: vec![0; COMMON.len().saturating_add(filters.len()).saturating_add(1)],
             filters,
+            membership: Arc::default(),
             fixed: Vec::new(),
             verdicts: Vec::new(),
-            members: Vec::new(),
             seen: 0,
         }
     }
@@ -203,8 +285,8 @@ impl RuleSet {
         let own = self.distinct.as_ref().map(|(group, _)| *group);
         let by_attributes = || self.required.cmp(&shape.required_attributes);
         let by_expressions = || self.expressions.iter().cmp(expressions(shape));
-        self.zones
-            .cmp(&shape.zones)
+        self.subnets
+            .cmp(&shape.subnets)
             .then_with(by_attributes)
             .then_with(by_expressions)
             .then(own.cmp(&distinct))
@@ -212,7 +294,12 @@ impl RuleSet {
 
     fn needs_classes(&self) -> bool {
         let by_attributes = |it: &Expression| it.depends_on() == Dependencies::AttributesOnly;
-        !self.zones.is_empty() || !self.required.is_empty() || self.expressions.iter().any(by_attributes)
+        !self.subnets.is_empty() || !self.required.is_empty() || self.expressions.iter().any(by_attributes)
+    }
+
+    fn is_decided_by_attributes(&self) -> bool {
+        let by_attributes = |it: &Expression| it.depends_on() == Dependencies::AttributesOnly;
+        self.distinct.is_none() && self.expressions.iter().all(by_attributes)
     }
 
     fn is_changed_by_placements(&self) -> bool {
@@ -237,10 +324,10 @@ impl RuleSet {
     }
 
     /// Everything that depends on attributes alone, once per class.
-    fn judge_classes(&self, classes: &mut Classes<'_>) -> Vec<Verdict> {
+    fn judge_classes(&self, zones: Option<&BTreeSet<&str>>, classes: &mut Classes<'_>) -> Vec<Verdict> {
         let verdict = |attributes: &crate::attributes::AttributeSet| {
             let zone = attributes.value(ZONE_ATTRIBUTE);
-            if !self.zones.is_empty() && zone.is_some_and(|zone| !self.zones.iter().any(|it| it == zone)) {
+            if zones.is_some_and(|zones| zone.is_some_and(|zone| !zones.contains(zone))) {
                 return self.zone_number();
             }
             let missing = self
@@ -267,22 +354,14 @@ impl RuleSet {
         verdicts
     }
 
-    fn judge_all(&mut self, occupancy: &Occupancy<'_>) {
-        let fixed_by_attributes = |it: &Expression| it.depends_on() == Dependencies::AttributesOnly;
-        self.verdicts = if self.distinct.is_none() && self.expressions.iter().all(fixed_by_attributes) {
-            std::mem::take(&mut self.fixed)
-        } else {
-            (0..occupancy.len())
-                .map(|ordinal| self.judge(ordinal, occupancy))
-                .collect()
-        };
-        self.members.reserve(self.verdicts.len());
-        for (verdict, ordinal) in self.verdicts.iter().zip(0_u32..) {
-            if *verdict == PASSES {
-                self.members.push(ordinal);
-            } else if let Some(removed) = self.removed.get_mut(usize::from(*verdict)) {
-                *removed = removed.saturating_add(1);
-            }
+    fn judge_all(&mut self, occupancy: &Occupancy<'_>, memberships: &mut Memberships) {
+        self.verdicts = (0..occupancy.len())
+            .map(|ordinal| self.judge(ordinal, occupancy))
+            .collect();
+        let passes = self.verdicts.iter().map(|verdict| *verdict == PASSES);
+        self.membership = memberships.own(passes.collect());
+        for verdict in &self.verdicts {
+            count(&mut self.removed, *verdict, 1);
         }
         self.seen = occupancy.log().len();
     }
@@ -349,28 +428,34 @@ impl RuleSet {
         if before == verdict {
             return;
         }
-        let member = u32::try_from(ordinal).unwrap_or(u32::MAX);
-        match (before == PASSES, self.members.binary_search(&member)) {
-            (true, Ok(place)) => drop(self.members.remove(place)),
-            (false, Err(place)) if verdict == PASSES => self.members.insert(place, member),
-            (true, Err(_)) | (false, _) => {}
+        if (before == PASSES) != (verdict == PASSES) {
+            // Nobody shares it, so nothing is copied.
+            Arc::make_mut(&mut self.membership).set(ordinal, verdict == PASSES);
         }
         if let Some(removed) = self.removed.get_mut(usize::from(before)) {
             *removed = removed.saturating_sub(1);
         }
-        if let Some(removed) = self.removed.get_mut(usize::from(verdict)) {
-            *removed = removed.saturating_add(1);
-        }
+        count(&mut self.removed, verdict, 1);
+    }
+
+    /// Tells apart which instances pass.
+    pub(super) fn membership(&self) -> usize {
+        self.membership.number()
     }
 
     /// Whether an instance passes every filter.
     pub(super) fn passes(&self, ordinal: usize) -> bool {
-        self.verdicts.get(ordinal) == Some(&PASSES)
+        self.membership.passes(ordinal)
     }
 
     /// The instances that pass every filter, in rising order.
     pub(super) fn members(&self) -> &[u32] {
-        &self.members
+        self.membership.members()
+    }
+
+    /// What the largest instances that pass have when they are empty; `None` when they are of too many kinds.
+    pub(super) fn largest(&self, registered: impl Fn(usize) -> Amounts) -> Option<&[Amounts]> {
+        self.membership.largest(registered)
     }
 
     /// How many instances each filter removed, in the order of the filters.

@@ -2,14 +2,12 @@
 //! that the best instance with room is found without looking at each.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use super::bucket::{Bucket, Key, ORDINAL_BITS, ordinal_of};
 use super::chain::Step;
 use super::scan;
 use super::view::{Score, View, compare};
-
-/// Most buckets of leading spreads that an index is of use for.
-const BUCKETS_MAX: usize = if cfg!(test) { 6 } else { 64 };
 
 /// An index that missed placements on more than one in this many of its instances is built anew.
 const REBUILD_SHARE: usize = 4;
@@ -32,7 +30,10 @@ pub(super) struct Index {
 impl Index {
     /// Builds the index; `None` when it would be of no use.
     pub(super) fn build(view: &View<'_, '_>) -> Option<Self> {
-        let (bucket_of, examples) = lead_buckets(view)?;
+        if view.chain.lead().is_empty() && view.chain.parts().is_empty() {
+            return None;
+        }
+        let (bucket_of, examples) = lead_buckets(view);
         let buckets = examples.into_iter().map(Bucket::new).collect();
         let mut index = Self {
             keys: Vec::new(),
@@ -182,7 +183,7 @@ impl Index {
 }
 
 /// The bucket of every instance by the leading spreads, and an example of each bucket.
-fn lead_buckets(view: &View<'_, '_>) -> Option<(Vec<u32>, Vec<usize>)> {
+fn lead_buckets(view: &View<'_, '_>) -> (Vec<u32>, Vec<usize>) {
     let lead = view.chain.lead();
     let columns: Vec<_> = lead
         .iter()
@@ -191,25 +192,18 @@ fn lead_buckets(view: &View<'_, '_>) -> Option<(Vec<u32>, Vec<usize>)> {
             Step::Random | Step::Cpu | Step::Memory => None,
         })
         .collect();
-    let instances = view.occupancy.len();
-    let mut bucket_of = vec![0_u32; instances];
+    let mut bucket_of = Vec::with_capacity(view.occupancy.len());
     let mut examples: Vec<usize> = Vec::new();
-    for (ordinal, bucket) in bucket_of.iter_mut().enumerate() {
-        let same = |other: &usize| {
-            columns
-                .iter()
-                .all(|it| it.bucket_of(*other) == it.bucket_of(ordinal))
-        };
-        let position = examples.iter().position(same).unwrap_or_else(|| {
+    let mut known: BTreeMap<Vec<u32>, u32> = BTreeMap::new();
+    for ordinal in 0..view.occupancy.len() {
+        let place = columns.iter().map(|column| column.bucket_of(ordinal)).collect();
+        let bucket = *known.entry(place).or_insert_with(|| {
             examples.push(ordinal);
-            examples.len().saturating_sub(1)
+            u32::try_from(examples.len().saturating_sub(1)).unwrap_or(u32::MAX)
         });
-        if examples.len() > BUCKETS_MAX {
-            return None;
-        }
-        *bucket = u32::try_from(position).unwrap_or(u32::MAX);
+        bucket_of.push(bucket);
     }
-    Some((bucket_of, examples))
+    (bucket_of, examples)
 }
 
 fn key(view: &View<'_, '_>, ordinal: usize) -> Key {

@@ -66,7 +66,10 @@ impl<'a> Occupancy<'a> {
             .collect();
         Self {
             snapshot,
-            chunks: amounts.chunks(CHUNK_LEN).map(Amounts::max_of).collect(),
+            chunks: amounts
+                .chunks(CHUNK_LEN)
+                .map(|chunk| Amounts::max_of(chunk.iter().copied()))
+                .collect(),
             amounts,
             ports_taken: BTreeMap::new(),
             log: Vec::new(),

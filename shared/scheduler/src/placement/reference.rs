@@ -7,18 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::miss::Miss;
 use super::shuffle::Shuffle;
-use super::{OccupiedInstance, PlacementSeed, ZONE_ATTRIBUTE, strategies_of};
+use super::{OccupiedInstance, PlacementSeed, strategies_of};
 use crate::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
 use crate::id::{ContainerInstanceArn, TaskGroup};
 use crate::report::{AgentConnection, InstanceStatus};
 use crate::resources::{Room, Shortfall, fits};
 use crate::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy};
 use crate::snapshot::{InstanceView, Snapshot};
+use crate::subnet::{SubnetZones, ZONE_ATTRIBUTE};
 
 /// A series of placements on one snapshot, each seeing the ones before; linear in all it does.
 #[derive(Debug)]
 pub struct ReferencePlacement<'a> {
     closed: &'a BTreeSet<ContainerInstanceArn>,
+    subnet_zones: SubnetZones,
     instances: Vec<Instance<'a>>,
 }
 
@@ -38,7 +40,9 @@ enum Misfit {
 impl<'a> ReferencePlacement<'a> {
     /// Starts from a snapshot; instances in `closed` are no candidates.
     pub fn new(snapshot: &'a Snapshot, closed: &'a BTreeSet<ContainerInstanceArn>) -> Self {
+        let mut subnet_zones = snapshot.subnet_zones().clone();
         let instances = snapshot.instances().iter().map(|view| {
+            subnet_zones.learn(&view.attributes);
             let mut groups: BTreeMap<TaskGroup, u64> = BTreeMap::new();
             for group in view.record.task_groups() {
                 let count = groups.entry(group.clone()).or_default();
@@ -51,9 +55,11 @@ impl<'a> ReferencePlacement<'a> {
                 placed: Vec::new(),
             }
         });
+        let instances = instances.collect();
         Self {
             closed,
-            instances: instances.collect(),
+            subnet_zones,
+            instances,
         }
     }
 
@@ -116,7 +122,8 @@ impl<'a> ReferencePlacement<'a> {
         }
         let attributes = &instance.view.attributes;
         let zone = attributes.value(ZONE_ATTRIBUTE);
-        if !shape.zones.is_empty() && zone.is_some_and(|zone| !shape.zones.iter().any(|it| it == zone)) {
+        let zones = self.subnet_zones.of_all(&shape.subnets);
+        if zones.is_some_and(|zones| zone.is_some_and(|zone| !zones.contains(zone))) {
             return Some(Filter::Zone);
         }
         if let Some(missing) = shape

@@ -16,7 +16,7 @@ use crate::report::{AgentConnection, InstanceStatus};
 use crate::resources::Demand;
 use crate::shape::{BinpackField, Constraint, PlacementTemplate, Shape, SpreadField, Strategy};
 use crate::snapshot::Snapshot;
-use cluster::{arn, cluster, demand, group, instance, member_of, task, tcp};
+use cluster::{arn, cluster, demand, group, instance, member_of, subnets, task, tcp};
 
 /// Builds an index at the first occasion, which small clusters never would.
 const INDEX_ALWAYS: IndexPolicy = IndexPolicy {
@@ -268,8 +268,8 @@ fn draining_and_disconnected_and_closed_instances_are_no_candidates() {
 #[test]
 fn an_instance_counts_for_the_first_filter_that_removes_it() {
     let snapshot = cluster([
-        instance("a").zone("1c"),
-        instance("b").zone("1a"),
+        instance("a").zone("1c").subnet("subnet-c"),
+        instance("b").zone("1a").subnet("subnet-a"),
         instance("c").zone("1a").capability("task-eni"),
         instance("d")
             .capability("task-eni")
@@ -281,7 +281,7 @@ fn an_instance_counts_for_the_first_filter_that_removes_it() {
             .memory(500),
     ]);
     let shape = Shape {
-        zones: vec!["1a".to_owned(), "1b".to_owned()],
+        subnets: subnets(&["subnet-a"]),
         required_attributes: vec![RequiredAttribute {
             name: "task-eni".to_owned(),
             value: None,
@@ -379,6 +379,36 @@ fn tasks_in_awsvpc_mode_take_network_interfaces() {
     assert_eq!(place(&snapshot, &shape, 3).unwrap(), ["a", "b", "b"]);
     let reason = place(&snapshot, &shape, 4).unwrap_err();
     assert_eq!(explanation(&reason).short, [(Dimension::Eni, 2)]);
+}
+
+#[test]
+fn a_task_goes_to_the_zone_of_its_subnets_when_instances_tell_it_of_all() {
+    let snapshot = cluster([
+        instance("a").zone("1a").subnet("subnet-a"),
+        instance("b").zone("1b").subnet("subnet-b"),
+        // Another subnet of that zone: the network interface can be in one and the instance in the other.
+        instance("c").zone("1b").subnet("subnet-b2").memory(4000),
+        // It takes nothing, and tells where its subnet is.
+        instance("d")
+            .zone("1d")
+            .subnet("subnet-d")
+            .with(|it| it.status = InstanceStatus::Draining),
+    ]);
+    let first = |ids: &[&str]| {
+        let shape = Shape {
+            subnets: subnets(ids),
+            ..binpack(BinpackField::Memory)
+        };
+        place(&snapshot, &shape, 1).map(|chosen| chosen.concat())
+    };
+    assert_eq!(first(&["subnet-a"]).unwrap(), "a");
+    assert_eq!(first(&["subnet-b"]).unwrap(), "c");
+    assert_eq!(first(&["subnet-a", "subnet-b"]).unwrap(), "c");
+    // Where subnet-x is, nobody knows: ECS decides.
+    assert_eq!(first(&["subnet-a", "subnet-x"]).unwrap(), "c");
+    let reason = first(&["subnet-d"]).unwrap_err();
+    let filtered = [(Filter::Status(InstanceStatus::Draining), 1), (Filter::Zone, 3)];
+    assert_eq!(explanation(&reason).filtered, filtered);
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl SimulatedEcs {
         let arn = self.settings.arn(&format!("container-instance/{cluster}/{id}"));
         let arn = ContainerInstanceArn::parse(&arn).map_err(|error| EcsError::invalid(error.to_string()))?;
         let now = self.now;
+        self.learn_subnet_zone(&registration.attributes);
         let entry = self.cluster_mut(cluster)?;
         if let Some(ec2_instance_id) = registration.ec2_instance_id.clone() {
             entry.by_ec2_id.insert(ec2_instance_id, arn.clone());
@@ -66,6 +67,7 @@ impl SimulatedEcs {
         self.known(cluster, arn)?;
         let versions = registration.versions.clone();
         let attributes = registration.attributes.clone();
+        self.learn_subnet_zone(&attributes);
         self.cluster_mut(cluster)?.change_instance(arn, |instance| {
             instance.versions = versions;
             instance.set_attributes(attributes);
@@ -217,6 +219,7 @@ impl SimulatedEcs {
             let message = format!("an instance has at most {CUSTOM_ATTRIBUTES_MAX} custom attributes");
             return Err(EcsError::new(EcsErrorKind::AttributeLimitExceeded, message));
         }
+        self.learn_subnet_zone(&attributes);
         let entry = self.cluster_mut(cluster)?;
         entry.change_instance(arn, |instance| instance.set_attributes(attributes));
         Ok(())

@@ -1,9 +1,12 @@
 //! RunTask and StartTask.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use berth_scheduler::demand::{DemandError, Overrides, demand};
-use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, ReportVersion, TaskArn, TaskGroup};
+use berth_scheduler::id::{
+    AttemptId, ClusterName, ContainerInstanceArn, ReportVersion, SubnetId, TaskArn, TaskGroup,
+};
 use berth_scheduler::resources::Demand;
 use berth_scheduler::shape::{Constraint, Shape, Strategy};
 
@@ -68,7 +71,7 @@ pub enum NetworkConfiguration {
     #[default]
     Absent,
     /// Given.
-    Subnets(Vec<String>),
+    Subnets(Vec<SubnetId>),
 }
 
 /// What RunTask is asked for.
@@ -258,9 +261,9 @@ impl SimulatedEcs {
         } else {
             demand(&definition.definition, &request.overrides).map_err(|error| invalid_override(&error))?
         };
-        let zones = match &request.network {
-            NetworkConfiguration::Absent => Vec::new(),
-            NetworkConfiguration::Subnets(subnets) => self.zones_of_subnets(subnets),
+        let subnets: BTreeSet<&SubnetId> = match &request.network {
+            NetworkConfiguration::Absent => BTreeSet::new(),
+            NetworkConfiguration::Subnets(subnets) => subnets.iter().collect(),
         };
         let constraints: Vec<_> = request
             .constraints
@@ -284,7 +287,7 @@ impl SimulatedEcs {
             demand,
             constraints,
             required_attributes: definition.definition.required_attributes.clone(),
-            zones,
+            subnets: subnets.into_iter().cloned().collect(),
             strategies: request.strategies.clone(),
             distinct_group,
         };

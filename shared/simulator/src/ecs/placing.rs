@@ -1,6 +1,7 @@
 //! Where RunTask places tasks, and why it could not: both decided by the scheduler's own placement.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use berth_scheduler::hold::{Filter, HoldReason};
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Ec2InstanceId, TaskGroup};
@@ -8,7 +9,7 @@ use berth_scheduler::placement::{Placement, PlacementSeed};
 use berth_scheduler::report::{AgentConnection, InstanceStatus};
 use berth_scheduler::resources::{ShortDimension, Shortfall, fits};
 use berth_scheduler::shape::{Constraint, Shape, Strategy};
-use berth_scheduler::snapshot::Snapshot;
+use berth_scheduler::snapshot::{InstanceView, Snapshot};
 
 use super::error::EcsError;
 use super::instance::Instance;
@@ -42,7 +43,7 @@ impl SimulatedEcs {
                 .iter()
                 .map(|instance| instance.view(&self.tasks))
                 .collect();
-            let (snapshot, closed) = (Snapshot::new(views), BTreeSet::new());
+            let (snapshot, closed) = (self.snapshot(views), BTreeSet::new());
             Placement::new(&snapshot, &closed)
                 .place(shape, group, PlacementSeed::new(seed))
                 .ok()
@@ -153,10 +154,15 @@ impl SimulatedEcs {
         if let Err(shortfall) = fits(&shape.demand, instance.room()) {
             return Some(short_reason(&shortfall));
         }
-        let alone = Snapshot::new(vec![instance.view(&self.tasks)]);
+        let alone = self.snapshot(vec![instance.view(&self.tasks)]);
         let closed = BTreeSet::new();
         let placed = Placement::new(&alone, &closed).place(shape, group, PlacementSeed::new(0));
         placed.err().map(|reason| held_reason(&reason))
+    }
+
+    /// Some instances, with what all instances together tell of subnets.
+    fn snapshot(&self, views: Vec<InstanceView>) -> Snapshot {
+        Snapshot::new(views).with_subnet_zones(Arc::clone(&self.subnet_zones))
     }
 }
 

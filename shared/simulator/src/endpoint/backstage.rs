@@ -1,6 +1,6 @@
 //! What no ECS has: paths under `/_berth/` that make things happen to instances, and count calls.
 
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, SubnetId};
 use berth_scheduler::report::AgentConnection;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -53,6 +53,8 @@ impl Endpoint {
                 let (Some(subnet), Some(zone)) = (&given.subnet_id, &given.availability_zone) else {
                     return Err(EcsError::invalid("give subnetId and availabilityZone"));
                 };
+                let subnet = SubnetId::parse(subnet)
+                    .map_err(|error| EcsError::invalid(format!("subnetId: {error}")))?;
                 self.ecs.set_subnet_zone(subnet, zone);
             }
         }

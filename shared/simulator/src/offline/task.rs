@@ -26,17 +26,18 @@ const CONSTRAINTS_MAX: usize = 10;
 const GPUS_MAX: u64 = 1_024;
 
 /// The fields that are read as those of a submission are, and refused as they are.
-const SUBMISSION_FIELDS: [&str; 5] = [
+const SUBMISSION_FIELDS: [&str; 7] = [
     "placementConstraints",
     "placementStrategy",
+    "placementTemplate",
     "group",
+    "networkConfiguration",
     "launchType",
     "capacityProviderStrategy",
 ];
 
-/// Fields of RunTask and of submissions that are read here or that make no difference to placement. Subnets
-/// would, but a file does not tell their zones.
-const REQUEST_FIELDS: [&str; 21] = [
+/// Fields of RunTask and of submissions that are read here or that make no difference to placement.
+const REQUEST_FIELDS: [&str; 20] = [
     "taskDefinition",
     "count",
     "overrides",
@@ -44,7 +45,6 @@ const REQUEST_FIELDS: [&str; 21] = [
     "clientToken",
     "enableECSManagedTags",
     "enableExecuteCommand",
-    "networkConfiguration",
     "platformVersion",
     "propagateTags",
     "referenceId",
@@ -177,7 +177,7 @@ impl PlannedTask {
             Some(count) => count,
             None => read_count(task.get("count"))?,
         };
-        let submission = read_submission(&task)?;
+        let submission = read_submission(&task, input.template)?;
         let overrides = read_overrides(task.remove("overrides"))?;
         let gpu = read_gpu(task.get("gpu"))?;
         let definition = read_task_definition(task, input.definition)?;
@@ -191,14 +191,11 @@ impl PlannedTask {
             demand,
             constraints: submission.constraints,
             required_attributes: definition.required_attributes,
-            zones: Vec::new(),
+            subnets: submission.request.subnets(),
             strategies: submission.strategies,
             distinct_group: None,
         };
         add_constraints(&mut shape, &definition.placement_constraints)?;
-        if let Some(template) = input.template {
-            add_template(&mut shape, template)?;
-        }
         if shape.constraints.len() > CONSTRAINTS_MAX {
             return Err(TaskError::new(format!(
                 "placementConstraints: {} are too many: give at most {CONSTRAINTS_MAX} with those of the task definition",
@@ -262,8 +259,12 @@ fn read_gpu(gpu: Option<&Value>) -> Result<Option<GpuCount>, TaskError> {
     })
 }
 
-/// Reads the fields that a submission has, too, as a submission's.
-fn read_submission(task: &Map<String, Value>) -> Result<Submission, TaskError> {
+/// Reads the fields that a submission has, too, as a submission's. A template given beside the task goes
+/// before its own.
+fn read_submission(
+    task: &Map<String, Value>,
+    template: Option<PlacementTemplate>,
+) -> Result<Submission, TaskError> {
     let mut body = Map::new();
     let name = task.get("taskDefinition").filter(|name| name.is_string());
     body.insert(
@@ -275,6 +276,9 @@ fn read_submission(task: &Map<String, Value>) -> Result<Submission, TaskError> {
         .filter(|(name, _)| SUBMISSION_FIELDS.contains(&name.as_str()))
     {
         body.insert(name.clone(), value.clone());
+    }
+    if let Some(template) = template {
+        body.insert("placementTemplate".to_owned(), Value::from(template.as_str()));
     }
     let settings = Settings::parse("default", "").map_err(|error| TaskError::new(error.to_string()))?;
     match decode_message(&Value::Object(body).to_string(), "task", &settings) {
@@ -370,25 +374,5 @@ fn add_constraints(shape: &mut Shape, expressions: &[String]) -> Result<(), Task
         })?;
         shape.constraints.push(Constraint::MemberOf(expression));
     }
-    Ok(())
-}
-
-fn add_template(shape: &mut Shape, template: PlacementTemplate) -> Result<(), TaskError> {
-    for constraint in template.constraints() {
-        if !shape.constraints.contains(&constraint) {
-            shape.constraints.push(constraint);
-        }
-    }
-    let strategies = template.strategies();
-    if strategies.is_empty() {
-        return Ok(());
-    }
-    if !shape.strategies.is_empty() {
-        return Err(TaskError::new(format!(
-            "placementStrategy: the template `{}` has strategies of its own: give one of them",
-            template.as_str()
-        )));
-    }
-    shape.strategies = strategies;
     Ok(())
 }

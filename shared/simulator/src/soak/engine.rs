@@ -105,6 +105,7 @@ impl Engine {
         let fallback = || Settings {
             clusters: Vec::new(),
             allowed_overrides: Default::default(),
+            default_strategies: Vec::new(),
         };
         let engine = Self {
             world,

@@ -11,6 +11,7 @@
 mod admission;
 mod damage;
 mod lifetime;
+mod placement;
 mod reconciliation;
 mod tracking;
 mod world;

@@ -159,8 +159,13 @@ impl World {
 
     pub(crate) fn send(&self, messages: &[InboundMessage]) -> BatchReport {
         let settings = Settings::parse("default", "environment,resources").unwrap();
+        self.send_to(&settings, messages)
+    }
+
+    /// Sends to a deployment with these settings.
+    pub(crate) fn send_to(&self, settings: &Settings, messages: &[InboundMessage]) -> BatchReport {
         let invocation = Invocation {
-            settings: &settings,
+            settings,
             owner: "test",
             deadline: self.deadline(),
         };
@@ -297,7 +302,7 @@ impl Launcher for ScriptedEcs {
 impl Inspector for ScriptedEcs {
     async fn task_definition(&self, name: &TaskDefinitionName) -> Result<TaskDefinitionAnswer, PortError> {
         let memory = match name.family() {
-            "small" => 100,
+            "small" | "private" => 100,
             "huge" => 900,
             "retired" => return Ok(TaskDefinitionAnswer::Inactive),
             _ => {
@@ -306,11 +311,15 @@ impl Inspector for ScriptedEcs {
                 });
             }
         };
+        let network_mode = match name.family() {
+            "private" => "awsvpc",
+            _ => "bridge",
+        };
         let definition: task_definition::TaskDefinition = serde_json::from_value(serde_json::json!({
             "taskDefinitionArn":
                 format!("arn:aws:ecs:us-east-1:123456789012:task-definition/{}:1", name.family()),
             "status": "ACTIVE",
-            "networkMode": "bridge",
+            "networkMode": network_mode,
             "containerDefinitions": [{"name": "main", "cpu": 10, "memory": memory}],
         }))
         .unwrap();

@@ -151,6 +151,34 @@ fn an_awsvpc_task_takes_a_network_interface() {
 }
 
 #[test]
+fn an_awsvpc_task_goes_to_the_zone_of_its_subnets() {
+    let task = |subnets: &str| {
+        format!(
+            r#"{{
+                "cpu": 50, "memory": 64, "networkMode": "awsvpc",
+                "networkConfiguration": {{"awsvpcConfiguration": {{"subnets": [{subnets}]}}}},
+                "placementStrategy": [{{"type": "binpack", "field": "memory"}}]
+            }}"#
+        )
+    };
+    // Without the subnets it would be the smallest of all, which is in the other zone.
+    assert_eq!(placed(MIXED, &task("\"subnet-b\""), &[]), ["small"]);
+    assert_eq!(placed(MIXED, &task("\"subnet-a\""), &[]), ["large"]);
+    assert_eq!(placed(MIXED, &task("\"subnet-a\", \"subnet-x\""), &[]), ["small"]);
+    let answer = place_json(MIXED, &task("\"subnet-a\""), &["--count", "100"]);
+    let filtered = answer["hold"]["explanation"]["filtered"].as_array().unwrap();
+    assert_eq!(filtered[2], json!({"by": {"filter": "zone"}, "instances": 3}));
+
+    let typo = place(MIXED, &task("\"sn-a\""), &[]);
+    assert_eq!(typo.code, Some(2));
+    assert!(
+        typo.err.contains("subnets[0]: `sn-a` is no such id"),
+        "{}",
+        typo.err
+    );
+}
+
+#[test]
 fn distinct_instances_run_out() {
     let task = r#"{"cpu": 50, "memory": 64, "placementConstraints": [{"type": "distinctInstance"}]}"#;
     let plain = r#"{"cpu": 50, "memory": 64}"#;

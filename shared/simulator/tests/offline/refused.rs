@@ -163,7 +163,7 @@ fn options_that_contradict_the_task_or_are_out_of_range_are_refused() {
         ),
         (
             &["--template", "binpack"],
-            "placementStrategy: the template `binpack` has strategies of its own",
+            "placementStrategy: given, and the template `binpack` has strategies of its own",
         ),
         (
             &["--task-definition", "/no/such/file.json"],

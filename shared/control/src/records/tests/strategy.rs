@@ -12,7 +12,7 @@ use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
 use berth_scheduler::id::{
     AttemptId, AttemptNumber, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, ReportVersion,
-    Revision, SubmissionId, TaskArn, TaskDefinitionArn, TaskGroup, TaskId,
+    Revision, SubmissionId, SubnetId, TaskArn, TaskDefinitionArn, TaskGroup, TaskId,
 };
 use berth_scheduler::instance::InstanceState;
 use berth_scheduler::progress::{
@@ -250,14 +250,14 @@ pub(super) fn shape() -> impl Strategy<Value = Shape> {
     let rules = (
         vec(constraint(), 0..3),
         vec(required_attribute(), 0..3),
-        vec("[a-z0-9-]{1,10}", 0..3),
+        vec("subnet-[a-z0-9-]{1,10}", 0..3),
     );
     (demand(), rules, vec(preference(), 0..3), option::of(group())).prop_map(
-        |(demand, (constraints, required_attributes, zones), strategies, distinct_group)| Shape {
+        |(demand, (constraints, required_attributes, subnets), strategies, distinct_group)| Shape {
             demand,
             constraints,
             required_attributes,
-            zones,
+            subnets: subnets.iter().map(|id| SubnetId::parse(id).unwrap()).collect(),
             strategies,
             distinct_group,
         },

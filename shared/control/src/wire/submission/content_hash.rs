@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use berth_scheduler::shape::{BinpackField, SpreadField, Strategy};
+use berth_scheduler::shape::Strategy;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -78,9 +78,7 @@ fn strategies_as_text<S: Serializer>(strategies: &[Strategy], serializer: S) -> 
 fn strategy_text(strategy: &Strategy) -> String {
     match strategy {
         Strategy::Random => "random".to_owned(),
-        Strategy::Binpack(BinpackField::Cpu) => "binpack cpu".to_owned(),
-        Strategy::Binpack(BinpackField::Memory) => "binpack memory".to_owned(),
-        Strategy::Spread(SpreadField::InstanceId) => "spread instanceId".to_owned(),
-        Strategy::Spread(SpreadField::Attribute(name)) => format!("spread attribute:{name}"),
+        Strategy::Binpack(field) => format!("binpack {}", field.as_str()),
+        Strategy::Spread(field) => format!("spread {field}"),
     }
 }

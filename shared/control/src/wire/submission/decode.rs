@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskGroup};
-use berth_scheduler::shape::{Constraint, Strategy};
+use berth_scheduler::shape::{Constraint, PlacementTemplate, Strategy};
 use berth_scheduler::terms::Terms;
 use berth_scheduler::waiting::Priority;
 
 use super::content_hash::Content;
 use super::network::decode_network_configuration;
 use super::overrides::{decode_overrides, require_allowed};
-use super::placement::{decode_constraints, decode_strategies};
+use super::placement::{decode_constraints, decode_strategies, decode_template};
 use super::request::{LaunchRequest, LaunchType, PlacementConstraint, PropagateTags};
 use super::tags::decode_tags;
 use super::terms::{check_times, decode_retry, decode_time, decode_timeout};
@@ -22,7 +22,7 @@ use crate::wire::strict_json::field::{Field, Object, list_of};
 use crate::wire::terms::TermsForm;
 
 /// The fields of a submission.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "id",
     "priority",
     "cluster",
@@ -31,6 +31,7 @@ const FIELDS: [&str; 19] = [
     "launchType",
     "placementConstraints",
     "placementStrategy",
+    "placementTemplate",
     "group",
     "overrides",
     "tags",
@@ -58,6 +59,7 @@ struct Draft {
     constraints: Vec<Constraint>,
     strategies: Vec<Strategy>,
     terms: Terms,
+    template: Option<PlacementTemplate>,
     request: LaunchRequest,
 }
 
@@ -93,6 +95,7 @@ impl Draft {
             "launchType" => request.launch_type = decode_launch_type(field)?,
             "placementConstraints" => self.constraints = decode_constraints(field)?,
             "placementStrategy" => self.strategies = decode_strategies(field)?,
+            "placementTemplate" => self.template = Some(decode_template(field)?),
             "group" => request.group = Some(field.parsed("a task group", TaskGroup::parse)?),
             "overrides" => request.overrides = decode_overrides(field, settings)?,
             "tags" => request.tags = decode_tags(field)?,
@@ -119,6 +122,31 @@ impl Draft {
         Ok(())
     }
 
+    /// Adds what the template stands for.
+    fn apply_template(&mut self, message: &Object<'_>) -> Result<(), Refusal> {
+        let Some(template) = self.template else {
+            return Ok(());
+        };
+        for constraint in template.constraints() {
+            if !self.constraints.contains(&constraint) {
+                self.constraints.push(constraint);
+            }
+        }
+        let strategies = template.strategies();
+        match (strategies.is_empty(), self.strategies.is_empty()) {
+            (true, _) => {}
+            (false, true) => self.strategies = strategies,
+            (false, false) => {
+                let reason = format!(
+                    "given, and the template `{}` has strategies of its own: give one of them",
+                    template.as_str()
+                );
+                return Err(message.refuse_default("placementStrategy", &reason));
+            }
+        }
+        Ok(())
+    }
+
     /// Fills in the defaults.
     fn complete(
         mut self,
@@ -126,6 +154,7 @@ impl Draft {
         message_id: &str,
         settings: &Settings,
     ) -> Result<Submission, Refusal> {
+        self.apply_template(message)?;
         let task_definition = self
             .task_definition
             .ok_or_else(|| message.missing("taskDefinition", TASK_DEFINITION_SHAPE))?;
@@ -159,6 +188,10 @@ impl Draft {
             task_definition: task_definition.as_str(),
             terms: TermsForm::from(&self.terms),
         });
+        // After the hash: a message that comes again is the same one, whatever the default has become.
+        if self.strategies.is_empty() {
+            self.strategies.clone_from(&settings.default_strategies);
+        }
         Ok(Submission {
             id,
             priority: self.priority,

@@ -1,5 +1,7 @@
 //! `networkConfiguration`.
 
+use berth_scheduler::id::SubnetId;
+
 use super::request::{AssignPublicIp, AwsvpcConfiguration, NetworkConfiguration};
 use crate::wire::refusal::Refusal;
 use crate::wire::strict_json::field::Field;
@@ -32,12 +34,14 @@ fn decode_awsvpc(field: &Field<'_>) -> Result<AwsvpcConfiguration, Refusal> {
     for (name, field) in object.fields() {
         match name {
             "subnets" => {
-                subnets = decode_ids(&field, "subnet-", SUBNETS_MAX)?;
+                subnets = decode_ids(&field, "subnet-", SUBNETS_MAX, |id| SubnetId::parse(id).ok())?;
                 if subnets.is_empty() {
                     return Err(field.refuse_value("names no subnet", "1 to 16 ids of subnets"));
                 }
             }
-            "securityGroups" => security_groups = decode_ids(&field, "sg-", SECURITY_GROUPS_MAX)?,
+            "securityGroups" => {
+                security_groups = decode_ids(&field, "sg-", SECURITY_GROUPS_MAX, security_group)?
+            }
             "assignPublicIp" => {
                 assign_public_ip = Some(field.choice(&[
                     ("DISABLED", AssignPublicIp::Disabled),
@@ -57,21 +61,25 @@ fn decode_awsvpc(field: &Field<'_>) -> Result<AwsvpcConfiguration, Refusal> {
     })
 }
 
-fn decode_ids(field: &Field<'_>, prefix: &str, ids_max: usize) -> Result<Vec<String>, Refusal> {
+/// The id of a security group, which nothing looks into.
+fn security_group(id: &str) -> Option<String> {
+    let rest = id.strip_prefix("sg-").filter(|rest| !rest.is_empty())?;
+    let is_id = rest
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_id.then(|| id.to_owned())
+}
+
+fn decode_ids<T>(
+    field: &Field<'_>,
+    prefix: &str,
+    ids_max: usize,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, Refusal> {
     let give = format!("an id such as `{prefix}0a1b2c3d`");
     let decode_id = |item: &Field<'_>| {
         let id = item.line(ID_CHARACTERS_MAX, &give)?;
-        let is_id = id.strip_prefix(prefix).is_some_and(|rest| {
-            !rest.is_empty()
-                && rest
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        });
-        if is_id {
-            Ok(id.to_owned())
-        } else {
-            Err(item.refuse_value("is no such id", &give))
-        }
+        read(id).ok_or_else(|| item.refuse_value("is no such id", &give))
     };
     field.items(ids_max, "ids")?.iter().map(decode_id).collect()
 }

@@ -1,7 +1,9 @@
 //! `placementConstraints` and `placementStrategy`.
 
 use berth_scheduler::constraint::expression::{EXPRESSION_CHARACTERS_MAX, Expression, ExpressionError};
-use berth_scheduler::shape::{BinpackField, Constraint, SpreadField, Strategy};
+use berth_scheduler::shape::{
+    ATTRIBUTE_PREFIX, BinpackField, Constraint, PlacementTemplate, SpreadField, Strategy,
+};
 
 use crate::wire::refusal::Refusal;
 use crate::wire::strict_json::field::Field;
@@ -12,12 +14,9 @@ use crate::wire::suggestion::escaped;
 const CONSTRAINTS_MAX: usize = 10;
 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
-const STRATEGIES_MAX: usize = 5;
+pub(crate) const STRATEGIES_MAX: usize = 5;
 
-/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Attribute.html>
-const ATTRIBUTE_NAME_CHARACTERS_MAX: usize = 128;
-
-const SPREAD_FIELDS: &str = "`instanceId`, `host` or `attribute:NAME`";
+pub(crate) const SPREAD_FIELDS: &str = "`instanceId`, `host` or `attribute:NAME`";
 
 #[derive(Clone, Copy)]
 enum ConstraintType {
@@ -138,36 +137,25 @@ fn decode_strategy(item: &Field<'_>) -> Result<Strategy, Refusal> {
     }
 }
 
-/// ECS's reference writes `CPU` and `MEMORY`, its examples `cpu` and `memory`.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PlacementStrategy.html>
 fn decode_binpack(by: &str, field: &Field<'_>) -> Result<Strategy, Refusal> {
-    if by.eq_ignore_ascii_case("cpu") {
-        Ok(Strategy::Binpack(BinpackField::Cpu))
-    } else if by.eq_ignore_ascii_case("memory") {
-        Ok(Strategy::Binpack(BinpackField::Memory))
-    } else {
-        Err(field.refuse_value("is nothing to pack by", "`cpu` or `memory`"))
-    }
+    let by = BinpackField::parse(by).map(Strategy::Binpack);
+    by.ok_or_else(|| field.refuse_value("is nothing to pack by", "`cpu` or `memory`"))
 }
 
 fn decode_spread(by: &str, field: &Field<'_>) -> Result<Strategy, Refusal> {
-    let spread = match (by, by.strip_prefix("attribute:")) {
-        ("instanceId" | "host", _) => SpreadField::InstanceId,
-        (_, Some(name)) if is_attribute_name(name) => SpreadField::Attribute(name.to_owned()),
-        (_, Some(_)) => {
-            return Err(field.refuse_value(
+    SpreadField::parse(by).map(Strategy::Spread).ok_or_else(|| {
+        if by.starts_with(ATTRIBUTE_PREFIX) {
+            field.refuse_value(
                 "names no attribute",
                 "`attribute:` and 1 to 128 letters, digits or `.`, `_`, `-`, `/`, `\\`",
-            ));
+            )
+        } else {
+            field.refuse_value("is nothing to spread by", SPREAD_FIELDS)
         }
-        (_, None) => return Err(field.refuse_value("is nothing to spread by", SPREAD_FIELDS)),
-    };
-    Ok(Strategy::Spread(spread))
+    })
 }
 
-fn is_attribute_name(name: &str) -> bool {
-    (1..=ATTRIBUTE_NAME_CHARACTERS_MAX).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/\\".contains(&byte))
+/// Reads `placementTemplate`: a name for constraints and strategies.
+pub(super) fn decode_template(field: &Field<'_>) -> Result<PlacementTemplate, Refusal> {
+    field.choice(&PlacementTemplate::ALL.map(|template| (template.as_str(), template)))
 }

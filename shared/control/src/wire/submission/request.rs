@@ -1,8 +1,10 @@
 //! What RunTask is told besides the cluster, the task definition, the count, the client token, `startedBy`
 //! and the pin. It is stored with the task, as JSON, from its acceptance to its launch.
 
+use std::collections::BTreeSet;
+
 use berth_scheduler::constraint::expression::EXPRESSION_CHARACTERS_MAX;
-use berth_scheduler::id::{Ec2InstanceId, TaskGroup};
+use berth_scheduler::id::{Ec2InstanceId, SubnetId, TaskGroup};
 use berth_scheduler::shape::Constraint;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,6 +54,15 @@ impl LaunchRequest {
     /// The stored form as text.
     pub fn to_json_text(&self) -> String {
         self.to_json().to_string()
+    }
+
+    /// The subnets, sorted and none twice: in whatever order they are named, they allow the same instances.
+    pub fn subnets(&self) -> Vec<SubnetId> {
+        let network = self.network_configuration.iter();
+        let named: BTreeSet<&SubnetId> = network
+            .flat_map(|network| &network.awsvpc_configuration.subnets)
+            .collect();
+        named.into_iter().cloned().collect()
     }
 
     /// Reads the stored form.
@@ -165,8 +176,9 @@ pub struct NetworkConfiguration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AwsvpcConfiguration {
-    /// Ids of subnets, at least one.
-    pub subnets: Vec<String>,
+    /// At least one.
+    #[serde(with = "subnets_as_text")]
+    pub subnets: Vec<SubnetId>,
     /// Ids of security groups; the VPC's default one if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<String>,
@@ -208,6 +220,22 @@ mod group_as_text {
         let text: Option<String> = Option::deserialize(deserializer)?;
         text.map(|text| TaskGroup::parse(&text).map_err(D::Error::custom))
             .transpose()
+    }
+}
+
+mod subnets_as_text {
+    use berth_scheduler::id::SubnetId;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(subnets: &[SubnetId], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(subnets.iter().map(SubnetId::as_str))
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Vec<SubnetId>, D::Error> {
+        let subnets: Vec<String> = Vec::deserialize(deserializer)?;
+        let parsed = subnets.iter().map(|subnet| SubnetId::parse(subnet));
+        parsed.collect::<Result<_, _>>().map_err(D::Error::custom)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::attributes::AttributeSet;
 use crate::constraint::expression::Expression;
-use crate::id::{ContainerInstanceArn, Ec2InstanceId, ReportVersion, TaskArn, TaskGroup};
+use crate::id::{ContainerInstanceArn, Ec2InstanceId, ReportVersion, SubnetId, TaskArn, TaskGroup};
 use crate::instance::{InstanceRecord, InstanceState, Observed, observe};
 use crate::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
 use crate::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
@@ -100,6 +100,10 @@ impl Maker {
         self.attribute("ecs.availability-zone", zone)
     }
 
+    pub(super) fn subnet(self, subnet: &str) -> Self {
+        self.attribute("ecs.subnet-id", subnet)
+    }
+
     pub(super) fn kind(self, instance_type: &str) -> Self {
         self.attribute("ecs.instance-type", instance_type)
     }
@@ -170,6 +174,11 @@ pub(super) fn tcp(ports: &[u16]) -> HostPorts {
         tcp: ports.iter().copied().collect(),
         udp: PortSet::EMPTY,
     }
+}
+
+/// Subnet ids, which are given sorted.
+pub(super) fn subnets(ids: &[&str]) -> Vec<SubnetId> {
+    ids.iter().map(|id| SubnetId::parse(id).unwrap()).collect()
 }
 
 pub(super) fn member_of(expression: &str) -> Constraint {

@@ -1,18 +1,20 @@
 //! The fast placement and the reference choose the same instances and give the same reasons.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::super::reference::ReferencePlacement;
 use super::super::{IndexPolicy, Placement, PlacementSeed};
-use super::cluster::{Maker, arn, cluster, group, instance, member_of, tcp};
+use super::cluster::{Maker, arn, cluster, group, instance, member_of, subnets, tcp};
 use crate::attributes::RequiredAttribute;
 use crate::id::TaskGroup;
 use crate::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
 use crate::report::{AgentConnection, InstanceStatus};
 use crate::resources::Demand;
 use crate::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy as PlacementStrategy};
+use crate::subnet::SubnetZones;
 
 const GROUPS: [&str; 3] = ["family:app", "family:db", "service:web"];
 
@@ -32,7 +34,7 @@ const EXPRESSIONS: [&str; 10] = [
 fn any_instance(number: usize) -> impl Strategy<Value = Maker> {
     let room = (0_u32..6, 0_u32..6, 0_u32..3, proptest::option::of(0_u32..3));
     let state = (0_u8..20, 0_u32..4, proptest::collection::vec(80_u16..84, 0..3));
-    let attributes = (0_u8..5, 0_u8..4, 0_u8..4);
+    let attributes = (0_u8..5, 0_u8..4, 0_u8..4, any::<bool>());
     let tasks = proptest::collection::vec((0..GROUPS.len(), any::<bool>()), 0..3);
     (room, state, attributes, tasks).prop_map(move |(room, state, attributes, tasks)| {
         let (cpu, memory, gpu, eni) = room;
@@ -53,9 +55,18 @@ fn any_instance(number: usize) -> impl Strategy<Value = Maker> {
             }
         });
         maker = maker.ports_taken(&state.2);
-        let (zone, kind, rack) = attributes;
-        if let Some(zone) = ["1a", "1b", "1c", "1a"].get(usize::from(zone)) {
+        let (zone, kind, rack, tells_subnet) = attributes;
+        let zones = [
+            ("1a", "subnet-a"),
+            ("1b", "subnet-b"),
+            ("1c", "subnet-c"),
+            ("1a", "subnet-a"),
+        ];
+        if let Some((zone, subnet)) = zones.get(usize::from(zone)) {
             maker = maker.zone(zone);
+            if tells_subnet {
+                maker = maker.subnet(subnet);
+            }
         }
         if let Some(kind) = ["t2.small", "g2.2xlarge", "g2.8xlarge"].get(usize::from(kind)) {
             maker = maker.kind(kind);
@@ -110,7 +121,7 @@ fn any_shape() -> impl Strategy<Value = Shape> {
             expressions,
             distinct,
             strategies,
-            (has_ports, zones, required),
+            (has_ports, network, required),
         )| {
             let mut constraints: Vec<Constraint> = expressions
                 .into_iter()
@@ -140,9 +151,11 @@ fn any_shape() -> impl Strategy<Value = Shape> {
                     ],
                     _ => Vec::new(),
                 },
-                zones: match zones {
-                    0 => vec!["1a".to_owned()],
-                    1 => vec!["1b".to_owned(), "1c".to_owned()],
+                // Nobody tells where subnet-d is, except where the snapshot does.
+                subnets: match network {
+                    0 => subnets(&["subnet-a"]),
+                    1 => subnets(&["subnet-b", "subnet-c"]),
+                    2 => subnets(&["subnet-a", "subnet-d"]),
                     _ => Vec::new(),
                 },
                 strategies,
@@ -172,8 +185,13 @@ proptest! {
         tasks in proptest::collection::vec((0_usize..4, 0..GROUPS.len(), any::<u64>()), 1..60),
         closed in proptest::collection::vec(0_usize..40, 0..3),
         policy in any_policy(),
+        told in any::<bool>(),
     ) {
-        let snapshot = cluster(makers);
+        let mut zones = SubnetZones::default();
+        if told {
+            zones.tell(subnets(&["subnet-d"]).remove(0), "1b");
+        }
+        let snapshot = cluster(makers).with_subnet_zones(Arc::new(zones));
         let closed: BTreeSet<_> = closed.iter().map(|number| arn(&format!("n{number}"))).collect();
         let mut reference = ReferencePlacement::new(&snapshot, &closed);
         let mut fast = Placement::new(&snapshot, &closed);

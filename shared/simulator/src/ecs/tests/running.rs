@@ -1,3 +1,6 @@
+use berth_scheduler::demand::Overrides;
+use berth_scheduler::id::SubnetId;
+
 use super::super::launch::NetworkConfiguration;
 use super::*;
 
@@ -249,7 +252,7 @@ fn a_task_with_its_own_network_interface_needs_subnets_and_goes_to_their_zone() 
     lab.instance_in("us-east-1a", "i-1", 512);
     lab.define("private", |it| it.network_mode = NetworkMode::Awsvpc);
     lab.define_memory("etl", 1);
-    let subnets = || NetworkConfiguration::Subnets(vec!["subnet-b".to_owned()]);
+    let subnets = || NetworkConfiguration::Subnets(vec![SubnetId::parse("subnet-b").unwrap()]);
     assert!(lab.ecs.run_task(&lab.request("private")).is_err());
     assert!(
         lab.ecs
@@ -260,7 +263,8 @@ fn a_task_with_its_own_network_interface_needs_subnets_and_goes_to_their_zone() 
             .is_err()
     );
 
-    lab.ecs.set_subnet_zone("subnet-b", "us-east-1b");
+    lab.ecs
+        .set_subnet_zone(SubnetId::parse("subnet-b").unwrap(), "us-east-1b");
     let request = RunTaskRequest {
         network: subnets(),
         ..lab.request("private")
@@ -272,6 +276,35 @@ fn a_task_with_its_own_network_interface_needs_subnets_and_goes_to_their_zone() 
         (lab.task(&task).instance, lab.last_status(&task)),
         (Some(there), "PROVISIONING")
     );
+}
+
+#[test]
+fn instances_that_tell_their_subnet_tell_its_zone_even_when_they_are_full() {
+    let mut lab = lab();
+    lab.define("private", |it| it.network_mode = NetworkMode::Awsvpc);
+    lab.instance_in("us-east-1a", "i-1", 512);
+    let mut registration = Registration::new(Ec2InstanceId::parse("i-2").unwrap(), "m5.large", "us-east-1b");
+    registration
+        .attributes
+        .insert("ecs.subnet-id", Some("subnet-b".to_owned()));
+    lab.ecs.register_instance(&lab.cluster, registration).unwrap();
+    let request = RunTaskRequest {
+        network: NetworkConfiguration::Subnets(vec![SubnetId::parse("subnet-b").unwrap()]),
+        ..lab.request("private")
+    };
+    let answer = lab.ecs.run_task(&request).unwrap();
+    assert_eq!((answer.tasks.len(), reasons(&answer)), (1, vec![]));
+    let memory = RunTaskRequest {
+        overrides: Overrides {
+            memory: Some(MemoryMib::new(100)),
+            ..Overrides::default()
+        },
+        ..request
+    };
+    let answer = lab.ecs.run_task(&memory).unwrap();
+    let mut reasons = reasons(&answer);
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["LOCATION", "RESOURCE:MEMORY"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use berth_control::wire::overrides::TaskOverrides;
 use berth_scheduler::constraint::expression::Expression;
-use berth_scheduler::id::{ClusterName, TaskGroup};
+use berth_scheduler::id::{ClusterName, SubnetId, TaskGroup};
 use berth_scheduler::shape::{BinpackField, Constraint, SpreadField, Strategy};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -125,10 +125,7 @@ fn request(given: &RunTask) -> Result<RunTaskRequest, EcsError> {
         .map(|group| TaskGroup::parse(group).map_err(|error| EcsError::invalid(format!("group: {error}"))));
     let document = given.overrides.clone().unwrap_or_default();
     let overrides = read_overrides(&document)?;
-    let subnets = given
-        .network_configuration
-        .as_ref()
-        .and_then(|it| it.awsvpc_configuration.as_ref());
+    let network = given.network_configuration.as_ref();
     Ok(RunTaskRequest {
         count,
         group: group.transpose()?,
@@ -145,9 +142,7 @@ fn request(given: &RunTask) -> Result<RunTaskRequest, EcsError> {
         started_by: given.started_by.as_deref().map(Arc::from),
         client_token: given.client_token.as_deref().map(Arc::from),
         launch_type: read_launch_type(given.launch_type.as_deref())?,
-        network: subnets.map_or(NetworkConfiguration::Absent, |awsvpc| {
-            NetworkConfiguration::Subnets(awsvpc.subnets.clone())
-        }),
+        network: read_network(network.and_then(|it| it.awsvpc_configuration.as_ref()))?,
         duration_ms: duration_ms(&overrides)?,
         exits: exits(&overrides)?,
         overrides: overrides
@@ -170,6 +165,17 @@ fn read_overrides(document: &Document) -> Result<TaskOverrides, EcsError> {
         )));
     }
     serde_json::from_value(json).map_err(|error| EcsError::invalid(format!("overrides: {error}")))
+}
+
+fn read_network(awsvpc: Option<&Awsvpc>) -> Result<NetworkConfiguration, EcsError> {
+    let Some(awsvpc) = awsvpc else {
+        return Ok(NetworkConfiguration::Absent);
+    };
+    let subnets = awsvpc.subnets.iter().map(|subnet| SubnetId::parse(subnet));
+    let subnets: Result<_, _> = subnets.collect();
+    subnets
+        .map(NetworkConfiguration::Subnets)
+        .map_err(|error| EcsError::invalid(format!("subnets: {error}")))
 }
 
 fn read_launch_type(launch_type: Option<&str>) -> Result<LaunchType, EcsError> {
@@ -215,15 +221,13 @@ fn read_strategy(given: &PlacementStrategy) -> Result<Strategy, EcsError> {
     };
     match given.kind.as_deref() {
         Some("random") => Ok(Strategy::Random),
-        Some("binpack") if field.eq_ignore_ascii_case("cpu") => Ok(Strategy::Binpack(BinpackField::Cpu)),
-        Some("binpack") if field.eq_ignore_ascii_case("memory") => {
-            Ok(Strategy::Binpack(BinpackField::Memory))
-        }
-        Some("binpack") => invalid("`cpu` or `memory`"),
-        Some("spread") => match field.strip_prefix("attribute:") {
-            Some(name) if !name.is_empty() => Ok(Strategy::Spread(SpreadField::Attribute(name.to_owned()))),
-            None if matches!(field, "instanceId" | "host") => Ok(Strategy::Spread(SpreadField::InstanceId)),
-            _ => invalid("`instanceId`, `host` or `attribute:NAME`"),
+        Some("binpack") => match BinpackField::parse(field) {
+            Some(field) => Ok(Strategy::Binpack(field)),
+            None => invalid("`cpu` or `memory`"),
+        },
+        Some("spread") => match SpreadField::parse(field) {
+            Some(field) => Ok(Strategy::Spread(field)),
+            None => invalid("`instanceId`, `host` or `attribute:NAME`"),
         },
         kind => Err(EcsError::invalid(format!(
             "placementStrategy: type `{}` is not valid: give `random`, `spread` or `binpack`",

@@ -112,6 +112,37 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn a_template_stands_for_constraints_and_strategies() {
+    let of = |fields: &str| decode(&format!(r#"{{"taskDefinition": "etl", {fields}}}"#)).unwrap();
+    let spread = of(r#""placementTemplate": "az-balanced-spread""#);
+    let written_out = of(r#""placementStrategy": [
+        {"type": "spread", "field": "attribute:ecs.availability-zone"}, {"type": "spread", "field": "instanceId"}]"#);
+    assert_eq!(spread.strategies, written_out.strategies);
+    assert_eq!(spread.content_hash, written_out.content_hash);
+    let alone = of(r#""placementTemplate": "one-task-per-host", "placementStrategy": [{"type": "random"}]"#);
+    assert_eq!(alone.constraints, [Constraint::DistinctInstance]);
+    assert_eq!(alone.strategies, [Strategy::Random]);
+    assert_eq!(
+        alone.request.to_json()["placementConstraints"],
+        json!([{"type": "distinctInstance"}])
+    );
+}
+
+#[test]
+fn a_submission_without_a_strategy_has_the_deployments_and_stays_the_same_when_that_changes() {
+    let other = settings().with_default_strategy("binpack:memory").unwrap();
+    let body = r#"{"taskDefinition": "etl"}"#;
+    let packed = decode_with(body, &other).unwrap();
+    assert_eq!(packed.strategies, [Strategy::Binpack(BinpackField::Memory)]);
+    assert_eq!(packed.content_hash, decode(body).unwrap().content_hash);
+    let chosen = r#"{"taskDefinition": "etl", "placementStrategy": [{"type": "random"}]}"#;
+    assert_eq!(
+        decode_with(chosen, &other).unwrap().strategies,
+        [Strategy::Random]
+    );
+}
+
+#[test]
 fn empty_parts_mean_nothing() {
     let body = r#"{"taskDefinition": "etl", "overrides": {}, "tags": [], "networkConfiguration": {},
         "placementConstraints": [], "placementStrategy": [], "enableExecuteCommand": false}"#;

@@ -216,3 +216,17 @@ fn strategies_are_as_runtask_takes_them() {
         "has 6 entries",
     );
 }
+
+#[test]
+fn a_template_is_known_by_name_and_has_no_strategy_beside_it() {
+    check_body(
+        r#"{"placementTemplate": "az-balanced-binpak"}"#,
+        "placementTemplate",
+        "did you mean `az-balanced-binpack`?",
+    );
+    check_body(
+        r#"{"placementTemplate": "binpack", "placementStrategy": [{"type": "random"}]}"#,
+        "placementStrategy",
+        "the template `binpack` has strategies of its own",
+    );
+}
