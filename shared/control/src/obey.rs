@@ -145,7 +145,7 @@ async fn apply<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     })
 }
 
-/// The task as the command wants it; `None` when the command changes nothing about it.
+/// The task as the command wants it; `None` when nothing can happen to the task any more.
 fn changed(task: &TaskRecord, action: TaskAction, command: &AppliedCommand) -> Option<TaskRecord> {
     let request = || Request {
         at: command.stamp.sent_at,
@@ -165,7 +165,12 @@ fn changed(task: &TaskRecord, action: TaskAction, command: &AppliedCommand) -> O
         }
         TaskAction::ChangePriority(_) => Err(NoEffect),
     };
-    let mut changed = task.after(progress.ok()?);
+    let mut changed = match progress {
+        Ok(progress) => task.after(progress),
+        Err(NoEffect) if task.progress.is_final() => return None,
+        // Remembered all the same: one that was sent before it may come after it.
+        Err(NoEffect) => task.after(task.progress.clone()),
+    };
     changed.remember(command.clone());
     Some(changed)
 }

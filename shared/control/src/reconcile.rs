@@ -3,6 +3,7 @@
 //! It fills the tables of a new deployment before any event has arrived, and it is the net under everything:
 //! whatever event, wake-up or invocation was lost, at most one interval later it is made good.
 
+mod pending;
 mod repair;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -301,15 +302,7 @@ async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             ports.ledger.dequeue(cluster, &lane.key, &head.rank, seen).await?;
         }
     }
-    let mut unresolved = false;
-    for attempt in stored.iter().flat_map(|it| it.record.pending_attempts()) {
-        unresolved = true;
-        if let Err(PortError::Unreadable { .. }) = ports.ledger.load_task(&attempt.task).await {
-            report
-                .damage
-                .extend(repair::set_task_aside(ports, cluster, &attempt.task).await?);
-        }
-    }
+    let unresolved = pending::settle(ports, cluster, stored, report).await?;
     let due = ports
         .ledger
         .load_appointments(cluster, ports.clock.now(), 1)

@@ -127,6 +127,16 @@ impl MemoryLedger {
             .collect()
     }
 
+    /// Whether somebody has paused a cluster.
+    pub fn is_paused(&self, cluster: &ClusterName) -> bool {
+        let tables = self.tables.borrow();
+        let order = tables
+            .clusters
+            .get(cluster)
+            .and_then(|tables| tables.pause.as_ref());
+        order.is_some_and(|order| order.pause.is_some())
+    }
+
     /// The waiting tasks of a cluster in rank order, each with its lane.
     pub fn waiting(&self, cluster: &ClusterName) -> Vec<(Rank, LaneKey)> {
         let tables = self.tables.borrow();

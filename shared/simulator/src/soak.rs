@@ -16,6 +16,7 @@ mod mutation;
 mod ports;
 mod queue;
 mod referee;
+mod second_thoughts;
 mod setup;
 mod shrink;
 mod workload;

@@ -3,7 +3,7 @@
 use berth_control::ports::{Attention, Ledger as _};
 use berth_control::records::TaskRecord;
 use berth_scheduler::id::TaskId;
-use berth_scheduler::progress::TaskState;
+use berth_scheduler::progress::{Outcome, TaskState};
 use berth_scheduler::retry::RunCount;
 
 use super::engine::{Engine, tasks_of};
@@ -26,6 +26,7 @@ impl Engine {
                 return None;
             }
             match &letter.meaning {
+                Meaning::Command => None,
                 Meaning::Nonsense => Some(format!("`{}` was never refused", letter.message_id)),
                 Meaning::Tasks(asked) => tasks_of(asked)
                     .iter()
@@ -67,7 +68,7 @@ impl Engine {
         }
         for cluster in &self.world.clusters {
             for (rank, _) in self.world.ledger.waiting(cluster) {
-                if self.world.attempt_while_waiting(&rank.task()).is_none() {
+                if self.world.attempt_while_waiting(&rank).is_none() {
                     let detail = format!("`{}` does not wait, and is in the waiting list", rank.task());
                     self.world.blame(Invariant::RecordsEqualTruth, detail);
                 }
@@ -105,9 +106,13 @@ impl Engine {
         let started = referee.ecs_task(&record.id).cloned();
         let stopped = started.as_ref().is_some_and(|task| referee.has_stopped(task));
         let detail = match (&record.progress.state, &started) {
-            // What it ran before does not show in the record of a task that could not be run again.
+            // What it ran before does not show in the record of a task that was not run again, nor what nobody knew
+            // of one that was cancelled in doubt.
             (TaskState::Final(task), _)
-                if task.run.is_none() && stopped && record.progress.runs != RunCount::default() =>
+                if task.run.is_none()
+                    && stopped
+                    && (record.progress.runs != RunCount::default()
+                        || task.outcome == Outcome::Cancelled) =>
             {
                 String::new()
             }

@@ -86,7 +86,7 @@ pub(super) fn commit(world: &World, mut change: OwnedChange) -> Result<Committed
         (&change.task, &change.turn, &instance_before, &change.instance)
         && task_before.as_ref() != Some(task)
     {
-        referee.reserved(change.by, task, before, |id| world.attempt_while_waiting(id));
+        referee.reserved(change.by, task, before, |rank| world.attempt_while_waiting(rank));
         if world.has(Mutation::DequeueAtReservation) {
             at_once(
                 world

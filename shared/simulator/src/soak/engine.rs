@@ -20,6 +20,7 @@ use super::invocation::{
 use super::mutation::Mutation;
 use super::queue::{MessageNumber, Queue};
 use super::referee::Invariant;
+use super::second_thoughts;
 use super::setup::simulated_ecs;
 use super::workload::{Asked, Letter, Meaning, Workload};
 use super::world::{Parts, World, describe_event};
@@ -208,6 +209,9 @@ impl Engine {
             Due::Calm => {
                 self.calm_since = Some(world.now());
                 world.calm_down();
+                for letter in second_thoughts::going_on(&world.workload.clusters, world.workload.jobs) {
+                    world.send_message(Queue::Submission, Some(&letter.message_id), &letter.body, 0);
+                }
             }
         }
     }
@@ -403,7 +407,7 @@ impl Engine {
             let waiting = self.world.ledger.waiting(cluster);
             waiting
                 .iter()
-                .any(|(rank, _)| self.world.attempt_while_waiting(&rank.task()).is_none())
+                .any(|(rank, _)| self.world.attempt_while_waiting(rank).is_none())
         })
     }
 

@@ -327,7 +327,7 @@ impl Referee {
         invocation: InvocationNumber,
         task: &TaskRecord,
         before: &InstanceRecord,
-        attempt_while_waiting: impl Fn(&TaskId) -> Option<AttemptNumber>,
+        attempt_while_waiting: impl Fn(&Rank) -> Option<AttemptNumber>,
     ) {
         let Some(waiters) = self.passes.get(&(invocation, task.cluster.clone())) else {
             self.blame(
@@ -338,7 +338,7 @@ impl Referee {
         };
         let overtaken = waiters.range(..&task.rank).find(|(rank, attempt)| {
             let id = rank.task();
-            attempt_while_waiting(&id) == Some(**attempt)
+            attempt_while_waiting(rank) == Some(**attempt)
                 && self
                     .needs
                     .get(&id)

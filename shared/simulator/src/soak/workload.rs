@@ -3,7 +3,8 @@
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use crate::ports::TASK_SECONDS_VARIABLE;
+use super::second_thoughts::{self, with_terms};
+use crate::ports::{TASK_EXITS_VARIABLE, TASK_SECONDS_VARIABLE};
 
 /// The name of the only container.
 pub(super) const CONTAINER: &str = "main";
@@ -72,6 +73,8 @@ pub(super) struct Letter {
 pub(super) enum Meaning {
     /// Tasks.
     Tasks(Asked),
+    /// Something to be done with tasks or a cluster.
+    Command,
     /// Nothing that could be carried out.
     Nonsense,
 }
@@ -94,6 +97,8 @@ pub(super) struct Workload {
     pub(super) machines: Vec<(usize, Machine)>,
     pub(super) families: Vec<Family>,
     pub(super) letters: Vec<Letter>,
+    /// How many submissions there are, `job-0` and so on.
+    pub(super) jobs: usize,
     /// From PENDING to RUNNING, in milliseconds.
     pub(super) start_ms: u64,
     /// From the wish to stop to STOPPED, in milliseconds.
@@ -137,6 +142,7 @@ impl Workload {
             let letter = letter(&mut random, asked, &families, &clusters, spread_ms);
             add_variations(&mut random, &mut letters, letter, number);
         }
+        letters.extend(second_thoughts::commands(&mut random, &clusters, jobs, spread_ms));
         let calm_at_ms = if long {
             SENDING_MS + 60_000 * random.u64(30..150)
         } else {
@@ -147,6 +153,7 @@ impl Workload {
             machines,
             families,
             letters,
+            jobs,
             start_ms: pick(&mut random, &[0, 500, 3_000]),
             stop_ms: pick(&mut random, &[0, 0, 2_000, 30_000]),
             calm_at_ms,
@@ -167,6 +174,7 @@ impl Workload {
             self.clusters.get(cluster).copied().unwrap_or_default(),
             0,
             5,
+            "0",
         );
         Letter {
             at_ms: 0,
@@ -238,7 +246,8 @@ fn letter(random: &mut Rng, asked: Asked, families: &[Family], clusters: &[&str]
     let cluster = clusters.get(asked.cluster).copied().unwrap_or_default();
     let priority = pick(random, &[0, 0, 0, 10, 50, 900]);
     let seconds = pick(random, &[1, 5, 20, 60, 300]);
-    let body = body(&asked, family, cluster, priority, seconds);
+    let exits = pick(random, &["0", "0", "0", "1,0", "1", "oom,1,0"]);
+    let body = with_terms(random, body(&asked, family, cluster, priority, seconds, exits));
     let body = with_constraints(body, families.get(asked.family));
     Letter {
         at_ms: random.u64(0..=spread_ms),
@@ -248,7 +257,7 @@ fn letter(random: &mut Rng, asked: Asked, families: &[Family], clusters: &[&str]
     }
 }
 
-fn body(asked: &Asked, family: &str, cluster: &str, priority: u16, seconds: u32) -> Value {
+fn body(asked: &Asked, family: &str, cluster: &str, priority: u16, seconds: u32, exits: &str) -> Value {
     json!({
         "id": asked.id,
         "priority": priority,
@@ -257,7 +266,10 @@ fn body(asked: &Asked, family: &str, cluster: &str, priority: u16, seconds: u32)
         "count": asked.count,
         "overrides": {"containerOverrides": [{
             "name": CONTAINER,
-            "environment": [{"name": TASK_SECONDS_VARIABLE, "value": seconds.to_string()}],
+            "environment": [
+                {"name": TASK_SECONDS_VARIABLE, "value": seconds.to_string()},
+                {"name": TASK_EXITS_VARIABLE, "value": exits},
+            ],
         }]},
     })
 }

@@ -7,8 +7,7 @@ use std::rc::Rc;
 use berth_control::ports::{Ledger as _, PortError, StoredLane};
 use berth_control::wire::wake::wake_message;
 use berth_scheduler::admission::{PlanLimits, plan};
-use berth_scheduler::id::{AttemptNumber, ClusterName, ContainerInstanceArn, TaskId};
-use berth_scheduler::progress::TaskState;
+use berth_scheduler::id::{AttemptNumber, ClusterName, ContainerInstanceArn};
 use berth_scheduler::report::{AgentConnection, InstanceReport};
 use berth_scheduler::snapshot::{InstanceView, Snapshot};
 use berth_scheduler::timestamp::Timestamp;
@@ -349,10 +348,11 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// The attempt a task has made so far, while it waits.
-    pub(super) fn attempt_while_waiting(&self, task: &TaskId) -> Option<AttemptNumber> {
-        let record = self.peek(self.ledger.load_task(task)).flatten()?;
-        matches!(record.progress.state, TaskState::Waiting { .. }).then_some(record.progress.attempt)
+    /// The attempt that the task of this rank has made so far, while it waits there and may start.
+    pub(super) fn attempt_while_waiting(&self, rank: &Rank) -> Option<AttemptNumber> {
+        let record = self.peek(self.ledger.load_task(&rank.task())).flatten()?;
+        let may_start = record.progress.may_start(&record.terms, self.now());
+        (may_start && record.rank == *rank).then_some(record.progress.attempt)
     }
 
     /// Who waits in a listed lane.
@@ -360,7 +360,7 @@ impl World {
         let lanes = self.lanes(cluster);
         let heads = lanes.into_iter().flat_map(|stored| stored.lane.heads);
         let waiting = heads.filter_map(|task| {
-            let attempt = self.attempt_while_waiting(&task.rank.task())?;
+            let attempt = self.attempt_while_waiting(&task.rank)?;
             Some((task.rank, attempt))
         });
         waiting.collect()
@@ -372,11 +372,19 @@ impl World {
             return;
         }
         for cluster in &self.clusters {
-            let lanes: Vec<Lane> = self
+            if self.ledger.is_paused(cluster) {
+                continue;
+            }
+            let mut lanes: Vec<Lane> = self
                 .lanes(cluster)
                 .into_iter()
                 .map(|stored| stored.lane)
                 .collect();
+            for lane in &mut lanes {
+                // Entries that were left behind start nobody.
+                lane.heads
+                    .retain(|head| self.attempt_while_waiting(&head.rank).is_some());
+            }
             let limits = PlanLimits {
                 admissions_max: 1,
                 closed: BTreeSet::new(),

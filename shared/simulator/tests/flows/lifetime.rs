@@ -174,6 +174,18 @@ fn a_task_on_hold_lets_others_pass_and_is_in_its_old_place_when_released() {
     assert_eq!(world.launched(), ["second", "third", "first"]);
 }
 
+/// Found by the soak: the release came first and had nothing to release.
+#[test]
+fn a_hold_that_comes_after_the_release_that_was_sent_later_changes_nothing() {
+    let world = full();
+    world.send(&[submission("t", 0, "small")]);
+    order(&world, 6, json!({"action": "release", "id": "t"}));
+    order(&world, 5, json!({"action": "hold", "id": "t"}));
+    assert_eq!(world.waiting(), ["t"]);
+    let commands = world.task("t").commands;
+    assert_eq!(commands.len(), 1, "{commands:?}");
+}
+
 #[test]
 fn a_new_priority_is_a_new_place() {
     let world = full();

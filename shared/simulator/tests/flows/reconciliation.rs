@@ -1,6 +1,6 @@
 //! reconciler: what events did not tell.
 
-use berth_control::ports::Ledger;
+use berth_control::ports::{Change, Ledger};
 use berth_control::reconcile::{ReconcileReport, reconcile};
 use berth_scheduler::launch::LaunchOutcome;
 use berth_scheduler::report::TaskStatus;
@@ -112,6 +112,35 @@ fn a_lane_that_nobody_waits_in_is_retired() {
     assert!(now(world.ledger.load_lanes(&cluster(), 1)).unwrap().is_empty());
     world.send(&[submission("u", 0, "small")]);
     assert_eq!(world.launched(), ["t", "u"]);
+}
+
+/// Found by the soak: the start was recorded, its reservation was not, and the entry that tells of both was gone.
+#[test]
+fn a_start_whose_reservation_was_not_recorded_is_settled_and_its_end_is_found() {
+    let world = World::with_instances(&["a"]);
+    world.answer(LaunchOutcome::Unknown {
+        message: "timed out".to_owned(),
+    });
+    world.send(&[submission("t", 0, "small")]);
+    // The record of the task says that it has started; that of the instance does not.
+    let reserved = world.task("t");
+    let attempt = reserved.progress.attempt;
+    let started = world.task_report(0, TaskStatus::Running);
+    let progress = reserved
+        .progress
+        .start(attempt, started.task.clone(), world.clock_now());
+    let change = Change {
+        task: Some(&reserved.after(progress.unwrap())),
+        ..Change::default()
+    };
+    now(world.ledger.commit(change)).unwrap();
+    run(&world);
+    assert!(world.waiting().is_empty());
+    let stopped = world.task_report(0, TaskStatus::Stopped);
+    world.ecs.tasks.borrow_mut().insert(stopped.task.clone(), stopped);
+    assert_eq!(run(&world).ends_found, 1);
+    assert!(world.task("t").progress.is_final());
+    assert_eq!(world.free("a"), 512);
 }
 
 /// Found by the soak: a task had started, its instance had gone, and its entry waited for one like it for ever.

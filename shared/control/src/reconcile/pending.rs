@@ -1,0 +1,69 @@
+//! Reservations whose launch has no recorded answer, seen from the tasks' records.
+
+use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn};
+use berth_scheduler::progress::TaskState;
+use berth_scheduler::snapshot::InstanceView;
+
+use super::{ReconcileReport, repair};
+use crate::follow_up::appoint;
+use crate::ports::{Clock, Inspector, Ledger, Messenger, PortError, Ports};
+use crate::records::TaskRecord;
+use crate::track::change_instance;
+
+/// Brings reservations to where their tasks are, and tells whether a launch is left for a cycle to resolve.
+///
+/// A cycle finds a launch without an answer by the task's entry in its lane. When the start or the end was recorded
+/// and the reservation was not, that entry may be gone, and nobody else would look.
+pub(super) async fn settle<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    stored: &[InstanceView],
+    report: &mut ReconcileReport,
+) -> Result<bool, PortError> {
+    let mut unresolved = false;
+    for view in stored {
+        for attempt in view.record.pending_attempts() {
+            match ports.ledger.load_task(&attempt.task).await {
+                Err(PortError::Unreadable { .. }) => {
+                    unresolved = true;
+                    let damage = repair::set_task_aside(ports, cluster, &attempt.task).await?;
+                    report.damage.extend(damage);
+                }
+                other => {
+                    let task = other?.filter(|task| task.progress.attempt == attempt.number);
+                    unresolved |= settle_one(ports, cluster, view.record.arn(), attempt, task).await?;
+                }
+            }
+        }
+    }
+    Ok(unresolved)
+}
+
+/// `task` is the task's record if this attempt is its newest one.
+async fn settle_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    instance: &ContainerInstanceArn,
+    attempt: &AttemptId,
+    task: Option<TaskRecord>,
+) -> Result<bool, PortError> {
+    match task.as_ref().map(|task| &task.progress.state) {
+        Some(TaskState::Reserved(_)) => return Ok(true),
+        Some(TaskState::Started(started)) => {
+            change_instance(ports.ledger, cluster, instance, |record| {
+                record.place(attempt, started.task.clone(), started.started_at)
+            })
+            .await?;
+            return Ok(false);
+        }
+        // Its run has ended unseen by its lane: the admitter puts it back, before its room is given up.
+        Some(TaskState::Waiting { .. }) => {
+            if let Some(task) = &task {
+                appoint(ports.ledger, task, ports.clock.now()).await?;
+            }
+        }
+        Some(TaskState::Doubt { .. } | TaskState::Final(_)) | None => {}
+    }
+    change_instance(ports.ledger, cluster, instance, |record| record.release(attempt)).await?;
+    Ok(false)
+}

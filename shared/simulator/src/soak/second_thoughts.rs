@@ -1,0 +1,96 @@
+//! What users think better of: they cancel, hold, release and rank anew what they have sent, and pause whole clusters.
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use super::workload::{Letter, Meaning};
+
+/// Commands about the jobs of a run, in a fourth of the runs. Whatever is put on hold or paused here goes on when
+/// the run calms down ([`going_on`]).
+pub(super) fn commands(random: &mut Rng, clusters: &[&str], jobs: usize, spread_ms: u64) -> Vec<Letter> {
+    if random.u8(0..4) > 0 {
+        return Vec::new();
+    }
+    let count = random.usize(1..=jobs.max(1));
+    let mut letters: Vec<Letter> = (0..count)
+        .map(|number| {
+            let id = format!("job-{}", random.usize(0..jobs.max(1)));
+            let body = match random.u8(0..8) {
+                0 | 1 => json!({"action": "cancel", "id": id}),
+                2 => json!({"action": "hold", "id": id, "reason": "a second thought"}),
+                3 => json!({"action": "release", "id": id}),
+                4 | 5 => {
+                    let priority = random.u16(0..=1_000);
+                    json!({"action": "changePriority", "id": id, "priority": priority})
+                }
+                6 => {
+                    let cluster = clusters.get(random.usize(0..clusters.len())).copied();
+                    let action = if random.bool() { "pause" } else { "resume" };
+                    json!({"action": action, "cluster": cluster})
+                }
+                _ => {
+                    let cluster = clusters.get(random.usize(0..clusters.len())).copied();
+                    let action = if random.bool() { "hold" } else { "cancel" };
+                    json!({"action": action, "cluster": cluster, "group": "family:family-0"})
+                }
+            };
+            command(
+                format!("command-{number}"),
+                random.u64(0..=spread_ms + 120_000),
+                &body,
+            )
+        })
+        .collect();
+    if let Some(again) = letters.first().cloned() {
+        letters.push(Letter {
+            at_ms: again.at_ms + random.u64(0..120_000),
+            ..again
+        });
+    }
+    letters
+}
+
+/// Lets everything go on that was stopped.
+pub(super) fn going_on(clusters: &[&str], jobs: usize) -> Vec<Letter> {
+    let resume = clusters.iter().map(|cluster| {
+        (
+            format!("resume-{cluster}"),
+            json!({"action": "resume", "cluster": cluster}),
+        )
+    });
+    let release = (0..jobs).map(|number| {
+        let id = format!("job-{number}");
+        (
+            format!("release-{number}"),
+            json!({"action": "release", "id": id}),
+        )
+    });
+    resume
+        .chain(release)
+        .map(|(id, body)| command(id, 0, &body))
+        .collect()
+}
+
+/// Times and retries for a submission, now and then.
+pub(super) fn with_terms(random: &mut Rng, mut body: Value) -> Value {
+    let Some(fields) = body.as_object_mut() else {
+        return body;
+    };
+    if random.u8(0..3) == 0 {
+        let attempts = random.u8(1..=3);
+        fields.insert("retryStrategy".to_owned(), json!({"attempts": attempts}));
+    }
+    if random.u8(0..8) == 0 {
+        fields.insert("timeoutSeconds".to_owned(), json!(60));
+    }
+    body
+}
+
+fn command(message_id: String, at_ms: u64, body: &Value) -> Letter {
+    Letter {
+        at_ms,
+        message_id,
+        body: body.to_string(),
+        meaning: Meaning::Command,
+    }
+}
