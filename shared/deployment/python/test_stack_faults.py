@@ -52,15 +52,15 @@ AWS_FAULTS: dict[str, Rule] = {
     "TransactWriteItems: conflict": chance(0.15, "dynamodb", CANCELED, "TransactWriteItems"),
     "PutItem: conflict": chance(0.1, "dynamodb", error("TransactionConflictException"), "PutItem"),
     "SQS fails": chance(0.15, "sqs", error("InternalError", 500), "SendMessage"),
-    "SQS: connection reset": chance(0.15, "sqs", {"reset": True}, "SendMessage"),
+    "SQS: connection reset": chance(0.2, "sqs", {"reset": True}, "SendMessage"),
     "SQS: reply lost": chance(0.15, "sqs", REPLY_LOST, "SendMessage"),
 }
 # RunTask is called once, whatever comes of it.
 ECS_FAULTS: dict[str, Rule] = {
     "RunTask: reply lost": chance(0.15, "ecs", REPLY_LOST, "RunTask"),
     "RunTask throttles": chance(0.1, "ecs", error("ThrottlingException"), "RunTask"),
-    "RunTask fails": chance(0.1, "ecs", error("ServerException", 500), "RunTask"),
-    "RunTask: connection reset": chance(0.1, "ecs", {"reset": True}, "RunTask"),
+    "RunTask fails": chance(0.15, "ecs", error("ServerException", 500), "RunTask"),
+    "RunTask: connection reset": chance(0.15, "ecs", {"reset": True}, "RunTask"),
     "DescribeTaskDefinition throttles": chance(0.15, "ecs", error("ThrottlingException"), "DescribeTaskDefinition"),
     "DescribeContainerInstances fails": chance(0.3, "ecs", error("ServerException", 500), "DescribeContainerInstances"),
     "ListContainerInstances: reply lost": chance(0.2, "ecs", REPLY_LOST, "ListContainerInstances"),

@@ -234,10 +234,13 @@ impl Ledger for MemoryLedger {
         {
             return Ok(Committed::InstanceMoved);
         }
+        // A write by a revision from before the damage makes it good.
         if let Some(task) = change.task {
+            tables.damaged.remove(&RecordName::Task(task.id.clone()));
             tables.tasks.insert(task.id.clone(), task.clone());
         }
         if let Some((cluster, record)) = change.instance {
+            tables.damaged.remove(&instance_name(record.arn()));
             let of_cluster = tables.clusters.entry(cluster.clone()).or_default();
             let attributes = of_cluster
                 .attributes

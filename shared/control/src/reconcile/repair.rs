@@ -18,6 +18,7 @@ use crate::follow_up::appoint;
 use crate::ports::{Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports};
 use crate::records::{LaneRecord, TaskRecord, lane, waiting};
 use crate::requirements;
+use crate::track::record_own_task;
 use crate::wire::refusal::Refusal;
 
 /// What ECS says about the tasks on an instance, and about the instance after that.
@@ -181,7 +182,18 @@ async fn repair_instance<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         .unwrap_or(0);
     state.revision = berth_scheduler::id::Revision::new(follows).next();
     let record = Box::new(InstanceRecord::from_state(state));
-    replace(ports.ledger, cluster, damaged, Replacement::Instance(record)).await
+    let repair = replace(ports.ledger, cluster, damaged, Replacement::Instance(record)).await?;
+    // The end of a task whose reservation was lost is looked for by nobody.
+    for task in described
+        .tasks
+        .iter()
+        .filter(|task| task.status == TaskStatus::Stopped)
+    {
+        if let Some(attempt) = &task.attempt {
+            record_own_task(ports.ledger, cluster, attempt, task).await?;
+        }
+    }
+    Ok(repair)
 }
 
 /// The tasks are asked for first: the description that comes after counts all of them.

@@ -34,6 +34,19 @@ impl MemoryLedger {
         }
     }
 
+    /// The names of a cluster's capacity records, lanes and entries: what [`Self::damage`] can damage.
+    pub fn names(&self, cluster: &ClusterName) -> Vec<RecordName> {
+        let tables = self.tables.borrow();
+        let Some(of_cluster) = tables.clusters.get(cluster) else {
+            return Vec::new();
+        };
+        let instances = of_cluster.instances.keys().map(instance_name);
+        let lanes = of_cluster.lanes.keys().cloned().map(RecordName::Lane);
+        let entries = of_cluster.waiting.iter();
+        let entries = entries.flat_map(|(lane, entries)| entries.keys().map(|rank| entry_name(lane, rank)));
+        instances.chain(lanes).chain(entries).collect()
+    }
+
     /// Damaged records that were replaced, as they were.
     pub fn set_aside(&self) -> Vec<Damaged> {
         self.tables.borrow().set_aside.clone()

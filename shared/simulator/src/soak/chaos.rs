@@ -81,6 +81,11 @@ impl World {
                 }
             }
         }
+        for cluster in &self.clusters {
+            if self.hits(FaultKind::RecordDamaged) {
+                self.damage_a_record(cluster);
+            }
+        }
         if self.hits(FaultKind::DefinitionGone) {
             let number = self.fault_number(FaultKind::DefinitionGone, self.workload.families.len() as u64);
             let name = format!("family-{number}:1");
@@ -88,6 +93,24 @@ impl World {
             let _gone_already = self.ecs.with_ecs(|ecs| ecs.deregister_task_definition(&name));
         }
         self.observe_ecs();
+    }
+
+    fn damage_a_record(&self, cluster: &ClusterName) {
+        let names = self.ledger.names(cluster);
+        let number = self.fault_number(FaultKind::RecordDamaged, names.len() as u64);
+        let Some(name) = names.get(usize::try_from(number).unwrap_or(0)) else {
+            return;
+        };
+        self.note(|| format!("damaged: {name}"));
+        // The reservations can still be read. Whoever is not among them, and was stopped more than an hour ago,
+        // could not be found any more.
+        self.ledger.damage(cluster, name, |record| {
+            if let Some(fields) = record.as_object_mut() {
+                fields.retain(|field, _| !["remaining", "shape", "group"].contains(&field.as_str()));
+            }
+        });
+        // What is left out until it is repaired may be what a wake-up was for.
+        self.disturb();
     }
 
     fn change_weather(&self) {

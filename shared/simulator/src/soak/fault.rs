@@ -85,6 +85,8 @@ fault_kinds! {
     RegisteredAgain, "instance-registered-again", 300;
     /// A task definition is deregistered while its tasks wait.
     DefinitionGone, "task-definition-deregistered", 60;
+    /// A capacity record, a lane or an entry of one is damaged.
+    RecordDamaged, "record-damaged", 150;
 }
 
 /// One kind's dice: each kind has its own, so that turning one off leaves the others as they are.
