@@ -12,6 +12,7 @@ use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, ReportVe
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::report::{ReportSource, TaskEnd, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{PlacedTask, Reservation};
+use berth_scheduler::retry::UNSEEN_END;
 use berth_scheduler::snapshot::InstanceView;
 
 use crate::damage::{DamageReport, Repair};
@@ -244,7 +245,7 @@ fn forgotten(
     placed: &PlacedTask,
 ) -> TaskReport {
     let end = TaskEnd {
-        stopped_reason: Some("ended unseen: ECS no longer knows the task".to_owned()),
+        stopped_reason: Some(UNSEEN_END.to_owned()),
         ..TaskEnd::default()
     };
     TaskReport {

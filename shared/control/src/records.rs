@@ -81,6 +81,8 @@ pub struct AppliedCommand {
     pub action: String,
     /// The new priority, if that was it.
     pub priority: Option<u16>,
+    /// The priority before it: whoever died before the old place was given up left it to the next one.
+    pub previous_priority: Option<u16>,
     /// Which message.
     pub stamp: CommandStamp,
     /// Why, for people.

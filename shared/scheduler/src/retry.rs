@@ -5,6 +5,10 @@
 use crate::quantity::MemoryMib;
 use crate::report::TaskEnd;
 
+/// The reason of an end that nobody saw: ECS has forgotten the task. It may have succeeded, so it is not run again
+/// unless a rule says so.
+pub const UNSEEN_END: &str = "ended unseen: ECS no longer knows the task";
+
 /// Runs of a task at most, as for AWS Batch.
 pub const ATTEMPTS_MAX: u8 = 10;
 
@@ -157,6 +161,8 @@ enum RunEnd {
     HostLost,
     /// Somebody called StopTask.
     StoppedByRequest,
+    /// Nobody knows how.
+    Unseen,
     OutOfMemory,
     Failure,
 }
@@ -188,8 +194,9 @@ impl RetryStrategy {
         let again = match (ruled, kind) {
             (Some(ExitAction::Exit), _) => false,
             (_, RunEnd::HostLost) => runs.hosts_lost <= HOST_LOSSES_MAX,
-            // Whoever stopped it does not want it back, unless a rule says so.
-            (None, RunEnd::StoppedByRequest) => false,
+            // Whoever stopped it does not want it back, and one that nobody saw end may have succeeded: neither is
+            // run again unless a rule says so.
+            (None, RunEnd::StoppedByRequest | RunEnd::Unseen) => false,
             _ => runs.failed < self.attempts,
         };
         if !again {
@@ -233,6 +240,8 @@ fn kind_of(end: &TaskEnd) -> RunEnd {
     let code = end.stop_code.as_deref().unwrap_or_default();
     if is_host_loss(code, end.stopped_reason.as_deref().unwrap_or_default()) {
         RunEnd::HostLost
+    } else if end.stopped_reason.as_deref() == Some(UNSEEN_END) {
+        RunEnd::Unseen
     } else if code == "UserInitiated" {
         RunEnd::StoppedByRequest
     } else if end
@@ -272,7 +281,7 @@ fn reason_of(end: &TaskEnd, kind: RunEnd) -> String {
         RunEnd::HostLost => "its instance was lost",
         RunEnd::StoppedByRequest => "stopped by a call of StopTask",
         RunEnd::OutOfMemory => "out of memory",
-        RunEnd::Failure => "failed",
+        RunEnd::Failure | RunEnd::Unseen => "failed",
     };
     if parts.is_empty() {
         format!("{what}: ECS gives no reason")
@@ -437,6 +446,18 @@ mod tests {
         assert_eq!(again(&strategy(3, vec![]).after_run(&stopped, runs)), None);
         let rules = vec![rule(Some("143"), None, ExitAction::Retry)];
         assert!(again(&strategy(3, rules).after_run(&stopped, runs)).is_some());
+    }
+
+    #[test]
+    fn a_run_that_nobody_saw_end_is_not_repeated_unless_a_rule_says_so() {
+        let unseen = TaskEnd {
+            stopped_reason: Some(UNSEEN_END.to_owned()),
+            ..TaskEnd::default()
+        };
+        let runs = RunCount::default();
+        assert_eq!(again(&strategy(3, vec![]).after_run(&unseen, runs)), None);
+        let rules = vec![rule(None, Some("ended unseen*"), ExitAction::Retry)];
+        assert!(again(&strategy(3, rules).after_run(&unseen, runs)).is_some());
     }
 
     #[test]

@@ -51,6 +51,12 @@ impl Rank {
         }
     }
 
+    /// The place of the same task with another priority.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self::new(priority, self.submitted_at, &self.task())
+    }
+
     /// The priority.
     pub fn priority(&self) -> Priority {
         self.priority.0

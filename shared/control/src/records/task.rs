@@ -90,6 +90,8 @@ struct CommandForm {
     action: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     priority: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_priority: Option<u16>,
     sent_at: Text<Timestamp>,
     message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +186,7 @@ impl From<&AppliedCommand> for CommandForm {
         Self {
             action: command.action.clone(),
             priority: command.priority,
+            previous_priority: command.previous_priority,
             sent_at: Text(command.stamp.sent_at),
             message: command.stamp.message_id.clone(),
             reason: command.reason.clone(),
@@ -196,6 +199,7 @@ impl From<CommandForm> for AppliedCommand {
         Self {
             action: form.action,
             priority: form.priority,
+            previous_priority: form.previous_priority,
             stamp: CommandStamp {
                 sent_at: form.sent_at.0,
                 message_id: form.message,

@@ -209,9 +209,6 @@ impl Engine {
             Due::Calm => {
                 self.calm_since = Some(world.now());
                 world.calm_down();
-                for letter in second_thoughts::going_on(&world.workload.clusters, world.workload.jobs) {
-                    world.send_message(Queue::Submission, Some(&letter.message_id), &letter.body, 0);
-                }
             }
         }
     }
@@ -372,6 +369,7 @@ impl Engine {
             self.world.check_wake_ups();
             if self.calm_since.is_some() {
                 self.world.redrive();
+                self.let_go_on();
                 self.end_if_accounted();
             }
         }
@@ -391,6 +389,28 @@ impl Engine {
         self.invoke(Input::Schedule, TIMEOUT_MS, |number| {
             Box::pin(reconciler(world, number))
         });
+    }
+
+    /// Users see what they have stopped, and let it go on.
+    fn let_go_on(&self) {
+        let step = self.steps;
+        let held = self
+            .world
+            .ledger
+            .tasks()
+            .into_iter()
+            .filter(|it| it.progress.hold.is_some());
+        let release = held.map(|it| second_thoughts::release(&it.id, format!("release-{}-{step}", it.id)));
+        let paused = self
+            .world
+            .clusters
+            .iter()
+            .filter(|it| self.world.ledger.is_paused(it));
+        let resume = paused.map(|it| second_thoughts::resume(it, format!("resume-{it}-{step}")));
+        for letter in release.chain(resume) {
+            self.world
+                .send_message(Queue::Submission, Some(&letter.message_id), &letter.body, 0);
+        }
     }
 
     /// Whether nothing is under way.

@@ -1,12 +1,13 @@
 //! What users think better of: they cancel, hold, release and rank anew what they have sent, and pause whole clusters.
 
+use berth_scheduler::id::{ClusterName, TaskId};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::workload::{Letter, Meaning};
 
 /// Commands about the jobs of a run, in a fourth of the runs. Whatever is put on hold or paused here goes on when
-/// the run calms down ([`going_on`]).
+/// the run has calmed down ([`release`], [`resume`]).
 pub(super) fn commands(random: &mut Rng, clusters: &[&str], jobs: usize, spread_ms: u64) -> Vec<Letter> {
     if random.u8(0..4) > 0 {
         return Vec::new();
@@ -50,25 +51,15 @@ pub(super) fn commands(random: &mut Rng, clusters: &[&str], jobs: usize, spread_
     letters
 }
 
-/// Lets everything go on that was stopped.
-pub(super) fn going_on(clusters: &[&str], jobs: usize) -> Vec<Letter> {
-    let resume = clusters.iter().map(|cluster| {
-        (
-            format!("resume-{cluster}"),
-            json!({"action": "resume", "cluster": cluster}),
-        )
-    });
-    let release = (0..jobs).map(|number| {
-        let id = format!("job-{number}");
-        (
-            format!("release-{number}"),
-            json!({"action": "release", "id": id}),
-        )
-    });
-    resume
-        .chain(release)
-        .map(|(id, body)| command(id, 0, &body))
-        .collect()
+/// Lets a task go on that is on hold.
+pub(super) fn release(task: &TaskId, message_id: String) -> Letter {
+    command(message_id, 0, &json!({"action": "release", "id": task.as_str()}))
+}
+
+/// Lets a cluster go on that is paused.
+pub(super) fn resume(cluster: &ClusterName, message_id: String) -> Letter {
+    let body = json!({"action": "resume", "cluster": cluster.as_str()});
+    command(message_id, 0, &body)
 }
 
 /// Times and retries for a submission, now and then.

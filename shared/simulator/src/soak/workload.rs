@@ -97,8 +97,6 @@ pub(super) struct Workload {
     pub(super) machines: Vec<(usize, Machine)>,
     pub(super) families: Vec<Family>,
     pub(super) letters: Vec<Letter>,
-    /// How many submissions there are, `job-0` and so on.
-    pub(super) jobs: usize,
     /// From PENDING to RUNNING, in milliseconds.
     pub(super) start_ms: u64,
     /// From the wish to stop to STOPPED, in milliseconds.
@@ -153,7 +151,6 @@ impl Workload {
             machines,
             families,
             letters,
-            jobs,
             start_ms: pick(&mut random, &[0, 500, 3_000]),
             stop_ms: pick(&mut random, &[0, 0, 2_000, 30_000]),
             calm_at_ms,

@@ -508,6 +508,7 @@ pub(super) fn task() -> impl Strategy<Value = TaskRecord> {
         .prop_map(|(action, priority, sent_at, reason)| AppliedCommand {
             action,
             priority,
+            previous_priority: priority,
             stamp: CommandStamp {
                 sent_at,
                 message_id: "m-1".to_owned(),
