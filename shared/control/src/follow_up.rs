@@ -86,23 +86,20 @@ pub(crate) async fn follow_up<L: Ledger, E: Launcher + Inspector, M: Messenger, 
                 stop(ports, &task).await?;
                 Some(TaskProgress::after_stop(now))
             }
-            Due::Later(next) => {
-                if task.progress.hold.is_some() {
-                    appoint(ports.ledger, &task, next).await?;
-                    take_out(ports.ledger, &task).await?;
-                    return Ok(Some(next));
-                }
-                Some(next)
-            }
-            Due::Nothing => {
-                if task.progress.is_final() {
-                    take_out(ports.ledger, &task).await?;
-                }
-                None
-            }
+            Due::Later(next) => Some(next),
+            Due::Nothing => None,
         };
         if let Some(next) = next {
             appoint(ports.ledger, &task, next).await?;
+        }
+        match &task.progress.state {
+            // A launch under way may be refused, and then needs its place.
+            TaskState::Reserved(_) => keep_place(ports, &task).await?,
+            TaskState::Waiting { .. } if task.progress.hold.is_some() => {
+                take_out(ports.ledger, &task).await?;
+            }
+            TaskState::Final(_) => take_out(ports.ledger, &task).await?,
+            TaskState::Waiting { .. } | TaskState::Started(_) | TaskState::Doubt { .. } => {}
         }
         return Ok(next);
     }
@@ -148,6 +145,23 @@ async fn enter<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     }
     put_in_lane(ports.ledger, task, &needed.lane).await?;
     Ok(None)
+}
+
+/// Makes sure that a task whose launch is under way is in its lane: its place may have changed meanwhile.
+async fn keep_place<L: Ledger, E: Inspector, M, C>(
+    ports: Ports<'_, L, E, M, C>,
+    task: &TaskRecord,
+) -> Result<(), PortError> {
+    match requirements::of_task(ports.ecs, task).await? {
+        Ok(needed) if needed.lane.key == task.lane => put_in_lane(ports.ledger, task, &needed.lane).await,
+        // The lane is listed under the name it has, as the task has never left it.
+        _ => {
+            ports
+                .ledger
+                .enqueue(&task.cluster, &task.lane, &task.waiting())
+                .await
+        }
+    }
 }
 
 fn more_memory(task: &TaskRecord, needed: &requirements::Requirements) -> Arc<LaunchRequest> {

@@ -122,7 +122,7 @@ pub(crate) async fn record_own_task<L: Ledger>(
     };
     // It is run again. The admitter puts it back in its place; until that is noted, the reservation stays.
     if report.status == TaskStatus::Stopped && matches!(task.progress.state, TaskState::Waiting { .. }) {
-        appoint(ledger, &task, end_of(report)).await?;
+        appoint(ledger, &task, end_of(report).saturating_add_millis(1)).await?;
     }
     let moved = change_instance(ledger, cluster, instance, |record| match report.status {
         TaskStatus::Stopped => record.release(attempt),
@@ -178,6 +178,12 @@ async fn advance_task<L: Ledger>(
             return Ok(Some(task));
         };
         let task = task.after(progress);
+        // Noted before it is true and, a millisecond later on the list, again after: a crash in between must not
+        // leave a task that nobody looks at, and whoever keeps the first appointment too early must not dismiss
+        // the second.
+        if let TaskState::Waiting { .. } = task.progress.state {
+            appoint(ledger, &task, end_of(report)).await?;
+        }
         if ledger
             .commit(Change {
                 task: Some(&task),

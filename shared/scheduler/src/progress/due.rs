@@ -38,6 +38,8 @@ impl TaskProgress {
             {
                 Due::Later(now.saturating_add_millis(LOOK_AGAIN_MS))
             }
+            // If ECS refuses it, it waits for its release.
+            TaskState::Reserved(_) if self.hold.is_some() => Due::Later(FAR_FUTURE),
             TaskState::Started(_) if self.stop.is_some() => Due::Stop,
             TaskState::Started(started) => match terms.timeout {
                 None => Due::Nothing,

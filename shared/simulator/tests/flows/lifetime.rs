@@ -206,6 +206,29 @@ fn a_new_priority_is_a_new_place() {
     assert_eq!(world.launched(), ["a", "b"]);
 }
 
+/// Found by the soak: a launch was under way, the place was changed, and ECS refused the launch.
+#[test]
+fn a_launch_under_way_keeps_its_new_place_when_it_is_refused() {
+    let world = World::with_instances(&["a"]);
+    world.answer(LaunchOutcome::Unknown {
+        message: "timed out".to_owned(),
+    });
+    world.send(&[submission("t", 0, "small")]);
+    world.pass_seconds(181);
+    world.answer(LaunchOutcome::Refused(Refusal::from_reason("RESOURCE:MEMORY")));
+    order(
+        &world,
+        5,
+        json!({"action": "changePriority", "id": "t", "priority": 7}),
+    );
+    world.cycle();
+    assert_eq!(world.launched(), ["t", "t", "t"]);
+    let TaskState::Started(_) = world.task("t").progress.state else {
+        panic!("{:?}", world.task("t").progress)
+    };
+    assert!(world.waiting().is_empty());
+}
+
 #[test]
 fn a_command_on_a_group_finds_who_waits_who_is_on_hold_and_who_runs() {
     let world = World::with_instances(&["a"]);
