@@ -4,12 +4,14 @@
 //! The record is the truth; lanes and appointments are only how it is found. So everything here can be repeated,
 //! and whoever crashes in between is followed by a repeated message, an event, or an appointment.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use berth_scheduler::id::ClusterName;
 use berth_scheduler::progress::{Due, TaskProgress, TaskState};
 use berth_scheduler::retry::MemoryNeed;
 use berth_scheduler::timestamp::Timestamp;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::ports::{
     Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, PortError, Ports, StopAnswer,
@@ -23,7 +25,10 @@ use crate::wire::submission::LaunchRequest;
 const TRIES_MAX: usize = 10;
 
 /// Appointments that are read at once.
-const APPOINTMENTS_AT_ONCE: usize = 100;
+const APPOINTMENTS_READ: usize = 100;
+
+/// Appointments that are kept at the same time: whoever waits for room waits for them, too.
+const APPOINTMENTS_AT_ONCE: usize = 16;
 
 /// Most rounds of appointments in one go; the others are kept by the next one.
 const ROUNDS_MAX: usize = 10;
@@ -222,7 +227,7 @@ async fn commit<L: Ledger>(ledger: &L, task: TaskRecord) -> Result<TaskRecord, P
     Ok(ledger.load_task(&task.id).await?.unwrap_or(task))
 }
 
-/// Keeps the appointments of a cluster that are due, and gives how many there were.
+/// Keeps the appointments of a cluster that are due; those that are not kept by `work_until` are kept next time.
 ///
 /// # Errors
 /// When a port fails; what is left is kept next time.
@@ -230,29 +235,42 @@ pub(crate) async fn keep_appointments<L: Ledger, E: Launcher + Inspector, M: Mes
     ports: Ports<'_, L, E, M, C>,
     cluster: &ClusterName,
     work_until: Timestamp,
-) -> Result<usize, PortError> {
-    let mut kept = 0_usize;
+) -> Result<(), PortError> {
     for _ in 0..ROUNDS_MAX {
+        let now = ports.clock.now();
         let due = ports
             .ledger
-            .load_appointments(cluster, ports.clock.now(), APPOINTMENTS_AT_ONCE)
+            .load_appointments(cluster, now, APPOINTMENTS_READ)
             .await?;
-        for appointment in &due {
-            if ports.clock.now() >= work_until {
-                return Ok(kept);
-            }
-            let next = match ports.ledger.load_task(&appointment.task).await? {
-                Some(task) => follow_up(ports, task).await?,
-                None => None,
-            };
-            if next != Some(appointment.due) {
-                ports.ledger.dismiss(cluster, appointment).await?;
-            }
-            kept = kept.saturating_add(1);
-        }
-        if due.len() < APPOINTMENTS_AT_ONCE {
+        let kept = stream::iter(&due).map(|it| keep(ports, cluster, it, work_until));
+        kept.buffer_unordered(APPOINTMENTS_AT_ONCE)
+            .try_for_each(|()| ready(Ok(())))
+            .await?;
+        if due.len() < APPOINTMENTS_READ || ports.clock.now() >= work_until {
             break;
         }
     }
-    Ok(kept)
+    Ok(())
+}
+
+async fn keep<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    appointment: &Appointment,
+    work_until: Timestamp,
+) -> Result<(), PortError> {
+    if ports.clock.now() >= work_until {
+        return Ok(());
+    }
+    let next = match ports.ledger.load_task(&appointment.task).await {
+        Ok(Some(task)) => follow_up(ports, task).await?,
+        Ok(None) => None,
+        // The reconciler sets it aside.
+        Err(PortError::Unreadable { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if next == Some(appointment.due) {
+        return Ok(());
+    }
+    ports.ledger.dismiss(cluster, appointment).await
 }

@@ -81,6 +81,25 @@ pub(crate) async fn of_task<E: Inspector>(
     }))
 }
 
+/// The lane of a task by its own record alone, for when its task definition can no longer be used; `None` when a
+/// constraint of it cannot be read. ECS refuses whoever is launched from it, and says why.
+pub(crate) fn lane_of_record(task: &TaskRecord) -> Option<LaneRecord> {
+    let constraints = constraints_of(&task.request).ok()?;
+    let distinct = constraints.contains(&Constraint::DistinctInstance);
+    let shape = Shape {
+        demand: task.demand.clone(),
+        constraints,
+        required_attributes: Vec::new(),
+        subnets: task.request.subnets(),
+        strategies: task.strategies.clone(),
+        distinct_group: distinct.then(|| task.group.clone()),
+    };
+    Some(LaneRecord {
+        key: task.lane.clone(),
+        shape: Arc::new(shape),
+    })
+}
+
 /// The overrides that give a task more memory, task and containers alike; `None` when none of them may grow any
 /// more.
 pub(crate) fn with_more_memory(

@@ -14,7 +14,6 @@ use berth_scheduler::resources::Resources;
 use serde_json::Value;
 
 use crate::damage::{DamageReport, Damaged, RecordName, Repair, Replaced, Replacement};
-use crate::follow_up::appoint;
 use crate::ports::{Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports};
 use crate::records::{LaneRecord, TaskRecord, lane, waiting};
 use crate::requirements;
@@ -336,31 +335,30 @@ async fn repair_lane<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         let Some(task) = task.filter(|task| task.lane == *key) else {
             continue;
         };
-        match lane_of(ports.ecs, &task, &damaged.content).await? {
-            Some(lane) => return replace(ports.ledger, cluster, damaged, Replacement::Lane(lane)).await,
-            // It can never start, and is refused when the admitter looks at it.
-            None => appoint(ports.ledger, &task, ports.clock.now()).await?,
+        if let Some(lane) = lane_of(ports.ecs, task, &damaged.content).await? {
+            return replace(ports.ledger, cluster, damaged, Replacement::Lane(lane)).await;
         }
     }
     Ok(Repair::LeftAlone)
 }
 
-/// A lane made anew from one of its tasks; `None` when its task definition can no longer be used. A record of schema
-/// 1 does not tell where its task would best run: then what the damaged lane still tells of that counts.
+/// A lane made anew from one of its tasks; `None` when a constraint of it cannot be read. A record of schema 1 does
+/// not tell where its task would best run: then what the damaged lane still tells of that counts.
 async fn lane_of<E: Inspector>(
     inspector: &E,
-    task: &TaskRecord,
+    mut task: TaskRecord,
     damaged: &Value,
 ) -> Result<Option<LaneRecord>, PortError> {
-    let mut task = task.clone();
     if task.strategies.is_empty() {
         task.strategies = lane::strategies_in(damaged);
     }
-    let needed = requirements::of_task(inspector, &task).await?;
-    Ok(needed.ok().map(|needed| LaneRecord {
-        key: task.lane,
-        ..needed.lane
-    }))
+    Ok(match requirements::of_task(inspector, &task).await? {
+        Ok(needed) => Some(LaneRecord {
+            key: task.lane,
+            ..needed.lane
+        }),
+        Err(_unusable) => requirements::lane_of_record(&task),
+    })
 }
 
 /// Makes an entry of a lane anew from its task's record. One whose task has moved on is not needed any more.
