@@ -5,7 +5,10 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use berth_control::settings::{ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, Settings, SettingsError};
+use berth_control::settings::{
+    AGING_SECONDS_VARIABLE, ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, Settings, SettingsError,
+    WAITING_POLICY_VARIABLE,
+};
 
 use crate::ecs::Ecs;
 use crate::ledger::{DynamoLedger, Tables};
@@ -160,7 +163,12 @@ impl Variables {
         let clusters = self.needed(CLUSTERS_VARIABLE, "a comma list of clusters such as `default`")?;
         // Nothing may be overridden unless the deployment says so.
         let overrides = self.get(ALLOWED_OVERRIDES_VARIABLE).unwrap_or_default();
-        Settings::parse(&clusters, &overrides).map_err(ConfigError::Unusable)
+        let policy = self.get(WAITING_POLICY_VARIABLE).unwrap_or_default();
+        let aging = self.get(AGING_SECONDS_VARIABLE).unwrap_or_default();
+        Settings::parse(&clusters, &overrides)
+            .and_then(|settings| settings.with_waiting_policy(&policy))
+            .and_then(|settings| settings.with_aging_seconds(&aging))
+            .map_err(ConfigError::Unusable)
     }
 }
 

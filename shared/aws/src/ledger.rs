@@ -8,6 +8,7 @@ mod capacity;
 mod commit;
 mod item;
 mod key;
+mod run_time;
 mod turn;
 mod waiting;
 
@@ -23,8 +24,9 @@ use berth_control::records::form::RecordError;
 use berth_control::records::{LaneRecord, TaskRecord, attributes as attribute_record, instance, task};
 use berth_scheduler::attributes::{AttributeSet, Fingerprint};
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey, TaskId};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey, TaskFamily, TaskId};
 use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::shape::Shape;
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
@@ -207,6 +209,37 @@ impl Ledger for DynamoLedger {
         now: Timestamp,
     ) -> Result<(), PortError> {
         Box::pin(self.write_hold(cluster, lane, reason, now)).await
+    }
+
+    async fn record_claims(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        claims: &[ContainerInstanceArn],
+    ) -> Result<(), PortError> {
+        Box::pin(self.write_claims(cluster, lane, claims)).await
+    }
+
+    async fn count_run_time(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        bucket: RunTimeBucket,
+    ) -> Result<(), PortError> {
+        Box::pin(self.add_run_time(cluster, family, bucket)).await
+    }
+
+    async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
+        Box::pin(self.read_run_times(cluster)).await
+    }
+
+    async fn halve_run_times(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        seen: &RunTimeCounts,
+    ) -> Result<(), PortError> {
+        Box::pin(self.write_half(cluster, family, seen)).await
     }
 
     async fn retire_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> Result<(), PortError> {

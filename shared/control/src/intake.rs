@@ -109,7 +109,8 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
         }
     }
     for (cluster, wakes) in clusters {
-        match run_cycle(ports, &cluster, invocation.owner, invocation.deadline).await {
+        let policy = invocation.settings.policies.of(&cluster);
+        match run_cycle(ports, &cluster, policy, invocation.owner, invocation.deadline).await {
             Ok(end) => report.cycles.push((cluster, end)),
             Err(error) => {
                 // The submissions are stored, so they are done. A wake message comes again by itself; where
@@ -144,7 +145,15 @@ async fn take_in_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         Err(refusal) => return refuse(ports, message, &refusal).await,
     };
     let cluster = submission.cluster.clone();
-    match submit(ports.ledger, ports.ecs, &submission, message.sent_at).await? {
+    match submit(
+        ports.ledger,
+        ports.ecs,
+        &submission,
+        message.sent_at,
+        settings.aging,
+    )
+    .await?
+    {
         Submitted::Refused(refusal) => refuse(ports, message, &refusal).await,
         accepted_or_known => {
             // Counted before the cycle: if another cycle has the turn, it looks again.

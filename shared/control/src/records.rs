@@ -6,6 +6,8 @@ pub mod form;
 pub mod hold;
 pub mod instance;
 pub mod lane;
+mod outlook;
+pub mod run_time;
 pub mod task;
 pub mod waiting;
 
@@ -14,9 +16,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use berth_scheduler::id::{AttemptId, ClusterName, LaneKey, Revision, TaskDefinitionArn, TaskGroup, TaskId};
+use berth_scheduler::id::{
+    AttemptId, ClusterName, LaneKey, Revision, TaskDefinitionArn, TaskFamily, TaskGroup, TaskId,
+};
 use berth_scheduler::progress::TaskProgress;
 use berth_scheduler::resources::Demand;
+use berth_scheduler::run_time::{RunOutlook, RunSeconds};
 use berth_scheduler::shape::Shape;
 use berth_scheduler::waiting::{Rank, WaitingTask};
 
@@ -39,6 +44,8 @@ pub struct TaskRecord {
     pub task_definition: TaskDefinitionArn,
     /// What it takes, worked out once.
     pub demand: Demand,
+    /// How long its submission expects it to run.
+    pub expected: Option<RunSeconds>,
     /// Everything else RunTask needs.
     pub request: Arc<LaunchRequest>,
     /// Tells a repeated submission from another one with the same id.
@@ -79,6 +86,9 @@ impl TaskRecord {
         fields.insert("cluster".into(), self.cluster.as_str().into());
         fields.insert("priority".into(), self.rank.priority().get().into());
         fields.insert("taskDefinition".into(), self.task_definition.as_str().into());
+        if let Some(expected) = self.expected {
+            fields.insert("expectedDurationSeconds".into(), expected.get().into());
+        }
         serde_json::Value::Object(fields).to_string()
     }
 
@@ -87,6 +97,16 @@ impl TaskRecord {
         WaitingTask {
             rank: self.rank.clone(),
             group: self.group.clone(),
+            outlook: self.outlook(),
+        }
+    }
+
+    /// What is known of how long it will run.
+    pub fn outlook(&self) -> RunOutlook {
+        RunOutlook {
+            family: TaskFamily::parse(self.task_definition.family()).ok(),
+            expected: self.expected,
+            timeout: None,
         }
     }
 }

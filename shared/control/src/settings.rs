@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 
 use berth_scheduler::id::ClusterName;
+use berth_scheduler::waiting::AgingSeconds;
 
 use crate::wire::suggestion::{closest, shown};
+
+mod waiting;
+
+pub use waiting::{AGING_SECONDS_VARIABLE, WAITING_POLICY_VARIABLE, WaitingPolicies, parse_policy};
 
 /// The environment variable with the clusters of a deployment.
 pub const CLUSTERS_VARIABLE: &str = "BERTH_CLUSTERS";
@@ -12,13 +17,17 @@ pub const CLUSTERS_VARIABLE: &str = "BERTH_CLUSTERS";
 /// The environment variable with the overrides that a submission may contain.
 pub const ALLOWED_OVERRIDES_VARIABLE: &str = "BERTH_ALLOWED_OVERRIDES";
 
-/// What a deployment allows.
+/// What a deployment allows, and how its clusters treat those who wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The clusters it places tasks in, at least one, in the order given.
     pub clusters: Vec<ClusterName>,
     /// What submissions may override.
     pub allowed_overrides: AllowedOverrides,
+    /// What becomes of those behind a task that has to wait for room.
+    pub policies: WaitingPolicies,
+    /// How fast waiting tasks gain rank; `None` when they do not.
+    pub aging: Option<AgingSeconds>,
 }
 
 /// A part of a submission that changes what its task definition says.
@@ -106,7 +115,27 @@ impl Settings {
         Ok(Self {
             clusters: parse_clusters(clusters)?,
             allowed_overrides: parse_overrides(allowed_overrides)?,
+            policies: WaitingPolicies::default(),
+            aging: None,
         })
+    }
+
+    /// With the value of [`WAITING_POLICY_VARIABLE`](waiting::WAITING_POLICY_VARIABLE).
+    ///
+    /// # Errors
+    /// Names the variable, the value and what to set instead.
+    pub fn with_waiting_policy(self, list: &str) -> Result<Self, SettingsError> {
+        let policies = waiting::parse_policies(list, &self.clusters)?;
+        Ok(Self { policies, ..self })
+    }
+
+    /// With the value of [`AGING_SECONDS_VARIABLE`](waiting::AGING_SECONDS_VARIABLE).
+    ///
+    /// # Errors
+    /// Names the variable, the value and what to set instead.
+    pub fn with_aging_seconds(self, seconds: &str) -> Result<Self, SettingsError> {
+        let aging = waiting::parse_aging(seconds)?;
+        Ok(Self { aging, ..self })
     }
 }
 

@@ -12,7 +12,7 @@ use berth_scheduler::progress::{TaskProgress, TaskState};
 use berth_scheduler::resources::Demand;
 use berth_scheduler::shape::{Constraint, Shape};
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::Rank;
+use berth_scheduler::waiting::{AgingSeconds, Rank};
 use sha2::{Digest, Sha256};
 
 use crate::ports::{Change, Committed, Inspector, Ledger, PortError, TaskDefinitionAnswer};
@@ -44,7 +44,7 @@ struct Resolved {
 }
 
 /// Stores a submission, once per id however often it comes. `submitted_at` is its place among equal
-/// priorities: when its message was first sent.
+/// priorities: when its message was first sent. With `aging` it gains rank while it waits.
 ///
 /// # Errors
 /// When a port fails; the message must then come again, and every step is safe to repeat.
@@ -53,6 +53,7 @@ pub async fn submit<L: Ledger, E: Inspector>(
     inspector: &E,
     submission: &Submission,
     submitted_at: Timestamp,
+    aging: Option<AgingSeconds>,
 ) -> Result<Submitted, PortError> {
     let resolved = match resolve(inspector, submission, &submission.task_definition).await? {
         Ok(resolved) => resolved,
@@ -60,7 +61,7 @@ pub async fn submit<L: Ledger, E: Inspector>(
     };
     let mut outcome = Submitted::AlreadyKnown;
     for copy in 1..=submission.count {
-        let task = task_record(submission, &resolved, copy, submitted_at);
+        let task = task_record(submission, &resolved, copy, submitted_at, aging);
         let stored = match ledger
             .commit(Change {
                 task: Some(&task),
@@ -111,16 +112,18 @@ fn task_record(
     resolved: &Resolved,
     copy: u8,
     submitted_at: Timestamp,
+    aging: Option<AgingSeconds>,
 ) -> TaskRecord {
     let id = TaskId::of_copy(&submission.id, copy);
     TaskRecord {
         cluster: submission.cluster.clone(),
-        rank: Rank::new(submission.priority, submitted_at, &id),
+        rank: Rank::new(submission.priority, submitted_at, &id).with_aging(aging),
         id,
         lane: resolved.lane.key.clone(),
         group: resolved.group.clone(),
         task_definition: resolved.definition.arn.clone(),
         demand: resolved.demand.clone(),
+        expected: submission.expected,
         request: Arc::clone(&submission.request),
         content: submission.content_hash,
         progress: TaskProgress::accepted(),

@@ -3,11 +3,12 @@
 //! Nothing is decided here: the version rule and the accounting are `berth-scheduler`'s. Each step can be
 //! repeated, because every event can be.
 
-use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn};
+use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, TaskFamily};
 use berth_scheduler::instance::{InstanceRecord, Observed, observe};
 use berth_scheduler::progress::{TaskProgress, TaskState};
 use berth_scheduler::report::{InstanceReport, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{OtherTask, TaskStage};
+use berth_scheduler::run_time::RunTimeBucket;
 
 use crate::ports::{Change, Committed, Ledger, Messenger, PortError};
 use crate::records::TaskRecord;
@@ -148,6 +149,7 @@ async fn advance_task<L: Ledger>(
         let Some(progress) = next_progress(&task.progress, report) else {
             return Ok(Some(task));
         };
+        let run_time = run_time(&task, &progress, report);
         let task = task.after(progress);
         if ledger
             .commit(Change {
@@ -157,10 +159,32 @@ async fn advance_task<L: Ledger>(
             .await?
             == Committed::Done
         {
+            if let Some((family, bucket)) = run_time {
+                // It only helps to choose: what comes after must not wait for it to be counted.
+                let _uncounted = ledger.count_run_time(&task.cluster, &family, bucket).await;
+            }
             return Ok(Some(task));
         }
     }
     Err(contended("record a task's progress"))
+}
+
+/// What is learnt from this step of a task's life: how long its family runs, when it has ended by itself.
+fn run_time(
+    task: &TaskRecord,
+    next: &TaskProgress,
+    report: &TaskReport,
+) -> Option<(TaskFamily, RunTimeBucket)> {
+    let TaskState::Ended { end, .. } = &next.state else {
+        return None;
+    };
+    let started_at = match &task.progress.state {
+        TaskState::Started(started) => started.started_at,
+        // The end is reported before the start was recorded.
+        _ => report.created_at?,
+    };
+    let bucket = RunTimeBucket::of_end(started_at, end)?;
+    Some((task.outlook().family?, bucket))
 }
 
 fn next_progress(progress: &TaskProgress, report: &TaskReport) -> Option<TaskProgress> {

@@ -13,10 +13,11 @@ use berth_control::records::{LaneRecord, TaskRecord};
 use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{
-    ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskGroup, TaskId,
+    ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskFamily, TaskId,
 };
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::report::InstanceStatus;
+use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
@@ -49,7 +50,8 @@ struct ClusterTables {
     instances: BTreeMap<ContainerInstanceArn, InstanceView>,
     attributes: BTreeMap<ContainerInstanceArn, Arc<AttributeSet>>,
     lanes: BTreeMap<LaneKey, StoredLaneRecord>,
-    waiting: BTreeMap<LaneKey, BTreeMap<Rank, TaskGroup>>,
+    waiting: BTreeMap<LaneKey, BTreeMap<Rank, WaitingTask>>,
+    run_times: BTreeMap<TaskFamily, RunTimeCounts>,
     generation: Generation,
     attention: Option<Attention>,
     turn: StoredTurn,
@@ -59,6 +61,7 @@ struct ClusterTables {
 struct StoredLaneRecord {
     record: LaneRecord,
     hold: Option<(HoldReason, Timestamp)>,
+    claims: Vec<ContainerInstanceArn>,
 }
 
 #[derive(Debug, Default)]
@@ -123,7 +126,7 @@ impl MemoryLedger {
         let Some(cluster) = tables.clusters.get(cluster) else {
             return Vec::new();
         };
-        let of_lane = |(lane, tasks): (&LaneKey, &BTreeMap<Rank, TaskGroup>)| {
+        let of_lane = |(lane, tasks): (&LaneKey, &BTreeMap<Rank, WaitingTask>)| {
             tasks
                 .keys()
                 .map(|rank| (rank.clone(), lane.clone()))
@@ -277,6 +280,7 @@ impl Ledger for MemoryLedger {
             let record = || StoredLaneRecord {
                 record: lane.clone(),
                 hold: None,
+                claims: Vec::new(),
             };
             tables.lanes.entry(lane.key.clone()).or_insert_with(record);
         });
@@ -291,9 +295,7 @@ impl Ledger for MemoryLedger {
     ) -> Result<(), PortError> {
         self.with(cluster, |tables| {
             let waiting = tables.waiting.entry(lane.clone()).or_default();
-            waiting
-                .entry(task.rank.clone())
-                .or_insert_with(|| task.group.clone());
+            waiting.entry(task.rank.clone()).or_insert_with(|| task.clone());
         });
         Ok(())
     }
@@ -319,12 +321,7 @@ impl Ledger for MemoryLedger {
         let load = |(key, stored): (&LaneKey, &StoredLaneRecord)| {
             let waiting = of_cluster.waiting.get(key);
             let heads = waiting.into_iter().flatten().take(heads_max);
-            let heads: Vec<WaitingTask> = heads
-                .map(|(rank, group)| WaitingTask {
-                    rank: rank.clone(),
-                    group: group.clone(),
-                })
-                .collect();
+            let heads: Vec<WaitingTask> = heads.map(|(_, task)| task.clone()).collect();
             let more = waiting.is_some_and(|waiting| waiting.len() > heads.len());
             StoredLane {
                 lane: Lane {
@@ -336,6 +333,7 @@ impl Ledger for MemoryLedger {
                     } else {
                         LaneTail::Empty
                     },
+                    claims: stored.claims.clone(),
                 },
                 hold: stored.hold.clone(),
             }
@@ -353,6 +351,59 @@ impl Ledger for MemoryLedger {
         self.with(cluster, |tables| {
             if let Some(stored) = tables.lanes.get_mut(lane) {
                 stored.hold = Some((reason.clone(), now));
+            }
+        });
+        Ok(())
+    }
+
+    async fn record_claims(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        claims: &[ContainerInstanceArn],
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            if let Some(stored) = tables.lanes.get_mut(lane) {
+                stored.claims = claims.to_vec();
+            }
+        });
+        Ok(())
+    }
+
+    async fn count_run_time(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        bucket: RunTimeBucket,
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            let counts = tables.run_times.entry(family.clone()).or_default();
+            counts.add(bucket, 1);
+        });
+        Ok(())
+    }
+
+    async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
+        let tables = self.tables.borrow();
+        let of_cluster = tables.clusters.get(cluster);
+        let learnt = of_cluster.into_iter().flat_map(|tables| &tables.run_times);
+        Ok(learnt
+            .map(|(family, counts)| (family.clone(), counts.clone()))
+            .collect())
+    }
+
+    async fn halve_run_times(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        seen: &RunTimeCounts,
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            if let Some(counts) = tables.run_times.get_mut(family)
+                && counts == seen
+                && let Some(halved) = seen.halved()
+            {
+                *counts = halved;
             }
         });
         Ok(())

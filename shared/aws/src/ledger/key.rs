@@ -9,6 +9,7 @@
 //! | tasks | `task#ID` | `task` | a task |
 //! | tasks | `waiting#CLUSTER#LANE` | rank | a task's entry in its lane |
 //! | tasks | `lanes#CLUSTER` | `LANE` | a lane |
+//! | tasks | `runtimes#CLUSTER` | `FAMILY` | how long tasks of a family run |
 //!
 //! Generation and turn are apart although both belong to a cluster: a reservation checks the turn in its
 //! transaction, and would collide with everybody who counts up the generation.
@@ -16,7 +17,7 @@
 use std::fmt;
 
 use berth_control::records::waiting;
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, TaskId};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, TaskFamily, TaskId};
 use berth_scheduler::waiting::Rank;
 
 /// The name of the partition key.
@@ -82,4 +83,12 @@ pub(super) fn lanes(cluster: &ClusterName) -> String {
 
 pub(super) fn lane(cluster: &ClusterName, lane: &LaneKey) -> Key {
     key(lanes(cluster), lane.as_str())
+}
+
+pub(super) fn run_times(cluster: &ClusterName) -> String {
+    format!("runtimes#{cluster}")
+}
+
+pub(super) fn run_times_of(cluster: &ClusterName, family: &TaskFamily) -> Key {
+    key(run_times(cluster), family.as_str())
 }

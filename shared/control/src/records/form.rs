@@ -8,7 +8,7 @@ use berth_scheduler::attributes::Fingerprint;
 use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::id::{
     AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, TaskArn, TaskDefinitionArn,
-    TaskGroup, TaskId,
+    TaskFamily, TaskGroup, TaskId,
 };
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::timestamp::Timestamp;
@@ -127,6 +127,7 @@ id_forms!(
     LaneKey,
     TaskArn,
     TaskDefinitionArn,
+    TaskFamily,
     TaskGroup,
     TaskId,
 );

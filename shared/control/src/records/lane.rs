@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use berth_scheduler::attributes::RequiredAttribute;
 use berth_scheduler::constraint::expression::Expression;
-use berth_scheduler::id::{LaneKey, TaskGroup};
+use berth_scheduler::id::{ContainerInstanceArn, LaneKey, TaskGroup};
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy};
 
 use super::LaneRecord;
@@ -109,6 +109,18 @@ pub fn to_json(lane: &LaneRecord) -> Value {
 /// Writes a shape, always the same way: tasks whose shapes read the same wait in the same lane.
 pub fn shape_text(shape: &Shape) -> String {
     form::write(&ShapeForm::from(shape)).to_string()
+}
+
+/// Writes the instances that are set aside for a lane's first tasks, in their order.
+pub fn claims_to_json(claims: &[ContainerInstanceArn]) -> Value {
+    claims.iter().map(ContainerInstanceArn::as_str).collect()
+}
+
+/// Reads them. They are a hint: what cannot be read is not there, and keeps nobody waiting.
+pub fn claims_from_json(value: &Value) -> Vec<ContainerInstanceArn> {
+    let claims = value.as_array().into_iter().flatten();
+    let claims = claims.filter_map(|claim| ContainerInstanceArn::parse(claim.as_str()?).ok());
+    claims.collect()
 }
 
 /// Reads a lane.

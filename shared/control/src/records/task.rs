@@ -11,13 +11,14 @@ use berth_scheduler::id::{
 };
 use berth_scheduler::progress::{ReservedTask, StartedTask, TaskProgress, TaskState};
 use berth_scheduler::report::TaskEnd;
+use berth_scheduler::run_time::RunSeconds;
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::Rank;
+use berth_scheduler::waiting::AgingSeconds;
 
 use super::TaskRecord;
 use super::amount::DemandForm;
 use super::form::{self, RecordError, Text};
-use super::waiting::read_priority;
+use super::waiting::read_rank;
 use crate::wire::submission::{ContentHash, LaunchRequest};
 
 #[derive(Serialize, Deserialize)]
@@ -27,6 +28,10 @@ struct TaskForm {
     cluster: Text<ClusterName>,
     priority: u16,
     submitted_at: Text<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aging_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected_seconds: Option<u32>,
     lane: Text<LaneKey>,
     group: Text<TaskGroup>,
     task_definition: Text<TaskDefinitionArn>,
@@ -90,6 +95,8 @@ pub fn to_json(record: &TaskRecord) -> Value {
         cluster: Text(record.cluster.clone()),
         priority: record.rank.priority().get(),
         submitted_at: Text(record.rank.submitted_at()),
+        aging_seconds: record.rank.aging().map(AgingSeconds::get),
+        expected_seconds: record.expected.map(RunSeconds::get),
         lane: Text(record.lane.clone()),
         group: Text(record.group.clone()),
         task_definition: Text(record.task_definition.clone()),
@@ -108,7 +115,12 @@ pub fn to_json(record: &TaskRecord) -> Value {
 /// When the record is damaged or was written by a newer release.
 pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
     let form: TaskForm = form::read(value)?;
-    let rank = Rank::new(read_priority(form.priority)?, form.submitted_at.0, &form.task.0);
+    let rank = read_rank(
+        form.priority,
+        form.submitted_at.0,
+        form.aging_seconds,
+        &form.task.0,
+    )?;
     Ok(TaskRecord {
         id: form.task.0,
         cluster: form.cluster.0,
@@ -117,6 +129,7 @@ pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
         group: form.group.0,
         task_definition: form.task_definition.0,
         demand: form.demand.into(),
+        expected: form.expected_seconds.and_then(RunSeconds::new),
         request: Arc::new(form.request),
         content: form.content.0,
         progress: TaskProgress {

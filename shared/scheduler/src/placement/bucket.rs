@@ -111,8 +111,14 @@ impl Bucket {
         }
     }
 
-    /// The first instance with room whose key is from `from` on and before `until`.
-    pub(super) fn first_fit(&mut self, demand: Amounts, from: Key, until: Key) -> Option<Key> {
+    /// The first instance with room whose key is from `from` on and before `until`, and that is not barred.
+    pub(super) fn first_fit(
+        &mut self,
+        demand: Amounts,
+        barred: &[usize],
+        from: Key,
+        until: Key,
+    ) -> Option<Key> {
         let start = self.first_block_from(from);
         let blocks = self.summaries.iter_mut().zip(&self.blocks).skip(start);
         let mut before = 0;
@@ -124,7 +130,7 @@ impl Bucket {
             if !summary.max.cover(demand) {
                 continue;
             }
-            if let Some(key) = block.first_fit(demand) {
+            if let Some(key) = block.first_fit(demand, barred) {
                 return (key < until).then_some(key);
             }
             if summary.left > 0 {
@@ -180,8 +186,16 @@ impl Block {
         }
     }
 
-    fn first_fit(&self, demand: Amounts) -> Option<Key> {
+    fn first_fit(&self, demand: Amounts, barred: &[usize]) -> Option<Key> {
         let place = self.amounts.iter().position(|amounts| amounts.cover(demand))?;
-        self.keys.get(place).copied()
+        let key = self.keys.get(place).copied()?;
+        if !barred.contains(&ordinal_of(key)) {
+            return Some(key);
+        }
+        let entries = self.keys.iter().zip(&self.amounts).skip(place);
+        entries
+            .filter(|(_, amounts)| amounts.cover(demand))
+            .map(|(key, _)| *key)
+            .find(|key| !barred.contains(&ordinal_of(*key)))
     }
 }

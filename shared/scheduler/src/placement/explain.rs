@@ -6,6 +6,7 @@ use super::miss::{Miss, Yardstick};
 use super::occupancy::Occupancy;
 use crate::hold::{Dimension, Explanation, HoldReason, NearestMiss};
 use crate::resources::{Demand, Shortfall, fits};
+use crate::snapshot::InstanceView;
 
 /// Why `demand` fits nowhere.
 pub(super) fn reason(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> HoldReason {
@@ -24,6 +25,7 @@ pub(super) fn reason(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand
         nearest: misses
             .nearest
             .and_then(|(_, ordinal)| nearest_miss(occupancy, demand, ordinal)),
+        claim: None,
     };
     if explanation.nearest.is_none() {
         return HoldReason::NoInstanceMatches(explanation);
@@ -148,11 +150,15 @@ fn ever_fits(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> boo
         .members()
         .iter()
         .filter_map(|ordinal| occupancy.view(*ordinal as usize));
+    instances.any(|instance| fits_when_empty(instance, demand))
+}
+
+/// Whether a demand would fit on an instance if that were empty.
+pub(super) fn fits_when_empty(instance: &InstanceView, demand: &Demand) -> bool {
     if demand.ports.is_empty() {
-        let needed = Amounts::of_demand(demand);
-        return instances.any(|instance| registered(&instance.record).cover(needed));
+        return registered(&instance.record).cover(Amounts::of_demand(demand));
     }
-    instances.any(|instance| fits(demand, &instance.record.registered_room()).is_ok())
+    fits(demand, &instance.record.registered_room()).is_ok()
 }
 
 fn registered(record: &crate::instance::InstanceRecord) -> Amounts {

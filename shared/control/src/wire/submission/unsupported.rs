@@ -5,7 +5,7 @@ const NOT_YET: &str = "not supported yet: leave it out";
 /// Why a known field is refused; `None` for any other field.
 pub(super) fn reason_unsupported(field: &str) -> Option<&'static str> {
     Some(match field {
-        "notBefore" | "startBy" | "expectedDurationSeconds" | "timeoutSeconds" => NOT_YET,
+        "notBefore" | "startBy" | "timeoutSeconds" => NOT_YET,
         "volumeConfigurations" => {
             "not supported: Berth does not attach volumes; configure them in the task definition"
         }
