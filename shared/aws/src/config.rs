@@ -6,7 +6,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use berth_control::settings::{
-    ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, DEFAULT_STRATEGY_VARIABLE, Settings, SettingsError,
+    AGING_SECONDS_VARIABLE, ALLOWED_OVERRIDES_VARIABLE, CLUSTERS_VARIABLE, DEFAULT_STRATEGY_VARIABLE,
+    Settings, SettingsError, WAITING_POLICY_VARIABLE,
 };
 use berth_scheduler::quantity::Seconds;
 
@@ -234,8 +235,12 @@ impl Variables {
         // Nothing may be overridden unless the deployment says so.
         let overrides = self.get(ALLOWED_OVERRIDES_VARIABLE).unwrap_or_default();
         let strategy = self.get(DEFAULT_STRATEGY_VARIABLE).unwrap_or_default();
+        let policy = self.get(WAITING_POLICY_VARIABLE).unwrap_or_default();
+        let aging = self.get(AGING_SECONDS_VARIABLE).unwrap_or_default();
         Settings::parse(&clusters, &overrides)
             .and_then(|settings| settings.with_default_strategy(&strategy))
+            .and_then(|settings| settings.with_waiting_policy(&policy))
+            .and_then(|settings| settings.with_aging_seconds(&aging))
             .map_err(ConfigError::Unusable)
     }
 }

@@ -10,6 +10,7 @@ mod commit;
 mod damage;
 mod item;
 mod key;
+mod run_time;
 mod turn;
 mod waiting;
 
@@ -29,9 +30,12 @@ use berth_control::records::{
 };
 use berth_scheduler::attributes::{AttributeSet, Fingerprint};
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey, Revision, TaskId};
+use berth_scheduler::id::{
+    ClusterName, ContainerInstanceArn, Generation, LaneKey, Revision, TaskFamily, TaskId,
+};
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::quantity::Seconds;
+use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::shape::Shape;
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
@@ -215,6 +219,37 @@ impl Ledger for DynamoLedger {
         now: Timestamp,
     ) -> Result<(), PortError> {
         Box::pin(self.write_hold(cluster, lane, reason, now)).await
+    }
+
+    async fn record_claims(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        claims: &[ContainerInstanceArn],
+    ) -> Result<(), PortError> {
+        Box::pin(self.write_claims(cluster, lane, claims)).await
+    }
+
+    async fn count_run_time(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        bucket: RunTimeBucket,
+    ) -> Result<(), PortError> {
+        Box::pin(self.add_run_time(cluster, family, bucket)).await
+    }
+
+    async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
+        Box::pin(self.read_run_times(cluster)).await
+    }
+
+    async fn halve_run_times(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        seen: &RunTimeCounts,
+    ) -> Result<(), PortError> {
+        Box::pin(self.write_half(cluster, family, seen)).await
     }
 
     async fn retire_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> Result<(), PortError> {

@@ -4,6 +4,7 @@
 //! strict; the conditional writes per instance stay the safety net. The generation counter closes the race
 //! between "nothing more to do" and news that arrive meanwhile.
 
+mod decide;
 mod launch;
 mod reserve;
 mod resolve;
@@ -14,15 +15,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use berth_scheduler::admission::{AdmissionPlan, PlanEnd, PlanLimits, plan};
+use berth_scheduler::admission::{AdmissionPlan, PlanEnd};
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, LaneKey};
 use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::progress::Request;
 use berth_scheduler::snapshot::{InstanceView, Snapshot};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::Rank;
 
+use self::decide::{ClaimsByLane, Planning};
 use crate::follow_up::keep_appointments;
 use crate::ports::{
     Clock, FallAsleep, Inspector, Launcher, Ledger, Messenger, PortError, Ports, StoredLane, Turn,
@@ -111,10 +114,11 @@ struct Cycle<'a, L, E, M, C> {
     stranded: BTreeSet<Rank>,
     /// Why ECS refused the first task of a lane in this cycle.
     refusals: BTreeMap<LaneKey, HoldReason>,
+    planning: Planning,
     report: CycleReport,
 }
 
-/// Admits what can be admitted in a cluster, unless another cycle is at it. `owner` names this invocation;
+/// Admits what can be admitted in a cluster under its waiting policy, unless another cycle is at it. `owner` names this invocation;
 /// at `deadline` a wake message hands the rest to the next one.
 ///
 /// # Errors
@@ -122,6 +126,7 @@ struct Cycle<'a, L, E, M, C> {
 pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
     cluster: &ClusterName,
+    policy: WaitingPolicy,
     owner: &str,
     deadline: Timestamp,
 ) -> Result<CycleEnd, PortError> {
@@ -146,6 +151,7 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
             look_again_soon: false,
             stranded: BTreeSet::new(),
             refusals: BTreeMap::new(),
+            planning: Planning::new(policy),
             report,
         };
         let passes = cycle.run().await;
@@ -199,8 +205,11 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let Ports { ledger, clock, .. } = self.ports;
         // 1 Load who waits, and if anybody does, the instances. An open reservation counts as waiting: its
         // entry is removed last.
-        let stored_lanes = ledger.load_lanes(&self.turn.cluster, HEADS_MAX).await?;
-        if stored_lanes.iter().all(|stored| stored.lane.heads.is_empty()) {
+        let mut lanes = ledger.load_lanes(&self.turn.cluster, HEADS_MAX).await?;
+        let stored_claims = self.take_claims(&mut lanes);
+        if lanes.iter().all(|stored| stored.lane.heads.is_empty()) {
+            self.planning.set_nothing_aside();
+            self.record_claims(stored_claims).await?;
             return Ok(PassEnd::Complete);
         }
         let instances = ledger.load_instances(&self.turn.cluster).await?;
@@ -213,20 +222,18 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             return Ok(end);
         }
         if let Some(pause) = pause {
-            self.record_pause(&stored_lanes, &pause).await?;
+            self.record_pause(&lanes, &stored_claims, &pause).await?;
             return Ok(PassEnd::Complete);
         }
         // 3 Decide, the only thinking.
-        let lanes = self.lanes_to_plan(&stored_lanes);
-        let limits = PlanLimits {
-            admissions_max: ADMISSIONS_MAX,
-            closed: self.closed.clone(),
-        };
+        self.leave_stranded_out(&mut lanes);
+        let snapshot = Snapshot::new(launchable(instances));
         let AdmissionPlan {
             admissions,
             held,
             end,
-        } = plan(&Snapshot::new(launchable(instances)), &lanes, &limits);
+            ..
+        } = self.decide(&snapshot, &lanes, clock.now()).await?;
         // 4 Reserve, 5 launch and 6 settle, wave by wave. Whatever does not go as planned ends the pass: the
         // rest is decided again from what is stored then.
         for wave in admissions.chunks(LAUNCHES_AT_ONCE) {
@@ -244,7 +251,8 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             return Ok(PassEnd::Again);
         }
         let somebody_waits = !held.is_empty();
-        self.record_holds(&stored_lanes, held).await?;
+        self.record_holds(&lanes, &stored_claims, held).await?;
+        self.record_claims(stored_claims).await?;
         Ok(if somebody_waits && self.look_again_soon {
             PassEnd::Later
         } else {
@@ -253,22 +261,29 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     }
 
     /// Nothing is started while the cluster is paused, and everybody who waits is told so.
-    async fn record_pause(&mut self, stored: &[StoredLane], pause: &Request) -> Result<(), PortError> {
+    async fn record_pause(
+        &mut self,
+        stored: &[StoredLane],
+        stored_claims: &ClaimsByLane,
+        pause: &Request,
+    ) -> Result<(), PortError> {
         let waiting = stored.iter().filter(|stored| !stored.lane.heads.is_empty());
         let held = waiting
             .map(|stored| (stored.lane.key.clone(), HoldReason::Paused(pause.clone())))
             .collect();
-        self.record_holds(stored, held).await
+        self.record_holds(stored, stored_claims, held).await
     }
 
     fn has_time(&self) -> bool {
         self.ports.clock.now() < self.work_until
     }
 
-    /// Records why each lane waits: at once when the kind of reason is new, else now and then.
+    /// Records why each lane waits: at once when the kind of reason is new or another instance is set aside for
+    /// it, else now and then.
     async fn record_holds(
         &mut self,
         stored: &[StoredLane],
+        stored_claims: &ClaimsByLane,
         held: Vec<(LaneKey, HoldReason)>,
     ) -> Result<(), PortError> {
         let now = self.ports.clock.now();
@@ -276,9 +291,11 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         for (lane, reason) in held {
             self.report.held_lanes = self.report.held_lanes.saturating_add(1);
             let reason = self.refusals.remove(&lane).unwrap_or(reason);
-            let fresh = known.get(&lane).copied().flatten().is_some_and(|(known, at)| {
-                discriminant(known) == discriminant(&reason) && now.millis_since(*at) < HOLD_REFRESH_MS
-            });
+            let unchanged = self.planning.claims_of(&lane) == stored_claims.get(&lane);
+            let fresh = unchanged
+                && known.get(&lane).copied().flatten().is_some_and(|(known, at)| {
+                    discriminant(known) == discriminant(&reason) && now.millis_since(*at) < HOLD_REFRESH_MS
+                });
             if !fresh {
                 self.ports
                     .ledger

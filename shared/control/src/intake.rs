@@ -133,7 +133,8 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
         }
     }
     for (cluster, wakes) in clusters {
-        match run_cycle(ports, &cluster, invocation.owner, invocation.deadline).await {
+        let policy = invocation.settings.policies.of(&cluster);
+        match run_cycle(ports, &cluster, policy, invocation.owner, invocation.deadline).await {
             Ok(end) => report.cycles.push((cluster, end)),
             Err(error) => {
                 // The submissions are stored, so they are done. A wake message comes again by itself; where
@@ -170,9 +171,12 @@ async fn take_in_all<'m, L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cl
     });
     let (mut commands, others): (Vec<_>, Vec<_>) =
         decoded.partition(|(_, content)| matches!(content, Ok(Message::Command(_))));
-    let others = others
-        .into_iter()
-        .map(|(message, content)| async move { (message, take_in_one(ports, message, content).await) });
+    let others = others.into_iter().map(|(message, content)| async move {
+        (
+            message,
+            take_in_one(ports, invocation.settings, message, content).await,
+        )
+    });
     let mut taken = join_all(others).await;
     commands.sort_by_key(|(message, _)| stamp_of(message));
     for (message, content) in commands {
@@ -185,6 +189,7 @@ async fn take_in_all<'m, L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cl
 
 async fn take_in_one<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
+    settings: &Settings,
     message: &InboundMessage,
     content: Result<Message, Refusal>,
 ) -> Result<TakenIn, PortError> {
@@ -196,7 +201,7 @@ async fn take_in_one<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
         Err(refusal) => return refuse(ports, message, &refusal).await,
     };
     let cluster = submission.cluster.clone();
-    match submit(ports, &submission, message.sent_at).await? {
+    match submit(ports, &submission, message.sent_at, settings.aging).await? {
         Submitted::Refused(refusal) => refuse(ports, message, &refusal).await,
         accepted_or_known => {
             // Counted before the cycle: if another cycle has the turn, it looks again.

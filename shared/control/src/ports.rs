@@ -9,12 +9,13 @@ use berth_scheduler::demand::TaskDefinition;
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{
     AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, Epoch, Generation, LaneKey, Revision,
-    TaskArn, TaskDefinitionArn, TaskId,
+    TaskArn, TaskDefinitionArn, TaskFamily, TaskId,
 };
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::LaunchOutcome;
 use berth_scheduler::progress::Request;
 use berth_scheduler::report::{InstanceReport, TaskReport};
+use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, Rank, WaitingTask};
@@ -155,7 +156,7 @@ pub enum Committed {
 /// A lane as stored, with its hold reason.
 #[derive(Clone, Debug)]
 pub struct StoredLane {
-    /// Its shape and first tasks.
+    /// Its shape, first tasks and claims.
     pub lane: Lane,
     /// Why its tasks waited when last recorded, and when that was.
     pub hold: Option<(HoldReason, Timestamp)>,
@@ -234,6 +235,34 @@ pub trait Ledger {
         lane: &LaneKey,
         reason: &HoldReason,
         now: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Records which instances are set aside for a lane's first tasks, in their order, in place of what was
+    /// recorded before. A hint for the next plan, which hands out all claims anew.
+    fn record_claims(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        claims: &[ContainerInstanceArn],
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Counts the run time of a task that has ended. Counting one twice does no harm.
+    fn count_run_time(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        bucket: RunTimeBucket,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Reads all that was learnt of how long tasks run in a cluster.
+    fn load_run_times(&self, cluster: &ClusterName) -> impl Future<Output = Result<RunTimes, PortError>>;
+
+    /// Halves what was learnt of a family, if there is enough of it and nobody has counted since it was seen.
+    fn halve_run_times(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        seen: &RunTimeCounts,
     ) -> impl Future<Output = Result<(), PortError>>;
 
     /// Removes a lane from the list if nobody waits in it: marks it as closing, looks once more, and removes

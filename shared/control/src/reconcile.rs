@@ -87,7 +87,17 @@ pub async fn reconcile<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         announce(ports.ledger, ports.messenger, cluster).await?;
     }
     look_after_waiting(ports, cluster, &stored, &mut report).await?;
+    forget_old_run_times(ports.ledger, cluster).await?;
     Ok(report)
+}
+
+/// Halves what was learnt of families that have ended often, so that what they do now counts more.
+async fn forget_old_run_times<L: Ledger>(ledger: &L, cluster: &ClusterName) -> Result<(), PortError> {
+    let learnt = ledger.load_run_times(cluster).await?;
+    for (family, counts) in learnt.iter().filter(|(_, counts)| counts.halved().is_some()) {
+        ledger.halve_run_times(cluster, family, counts).await?;
+    }
+    Ok(())
 }
 
 fn corrections(report: &ReconcileReport) -> u32 {

@@ -7,7 +7,9 @@ pub mod form;
 pub mod hold;
 pub mod instance;
 pub mod lane;
+mod outlook;
 pub mod request;
+pub mod run_time;
 pub mod task;
 pub mod waiting;
 
@@ -16,9 +18,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use berth_scheduler::id::{AttemptId, ClusterName, LaneKey, Revision, TaskDefinitionArn, TaskGroup, TaskId};
+use berth_scheduler::id::{
+    AttemptId, ClusterName, LaneKey, Revision, TaskDefinitionArn, TaskFamily, TaskGroup, TaskId,
+};
 use berth_scheduler::progress::{TaskProgress, TaskState};
 use berth_scheduler::resources::Demand;
+use berth_scheduler::run_time::{RunOutlook, RunSeconds};
 use berth_scheduler::shape::{Shape, Strategy};
 use berth_scheduler::terms::Terms;
 use berth_scheduler::timestamp::Timestamp;
@@ -46,6 +51,8 @@ pub struct TaskRecord {
     pub demand: Demand,
     /// Where it would best run.
     pub strategies: Vec<Strategy>,
+    /// How long its submission expects it to run.
+    pub expected: Option<RunSeconds>,
     /// Everything else RunTask needs.
     pub request: Arc<LaunchRequest>,
     /// When it may start, how long it may run, and when it is run again.
@@ -137,6 +144,9 @@ impl TaskRecord {
         if let Ok(serde_json::Value::Object(terms)) = serde_json::to_value(TermsForm::from(&self.terms)) {
             fields.extend(terms);
         }
+        if let Some(expected) = self.expected {
+            fields.insert("expectedDurationSeconds".into(), expected.get().into());
+        }
         serde_json::Value::Object(fields).to_string()
     }
 
@@ -157,6 +167,19 @@ impl TaskRecord {
             rank: self.rank.clone(),
             group: self.group.clone(),
             stamp: self.revision,
+            outlook: self.outlook(),
+        }
+    }
+
+    /// What is known of how long it will run.
+    pub fn outlook(&self) -> RunOutlook {
+        RunOutlook {
+            family: TaskFamily::parse(self.task_definition.family()).ok(),
+            expected: self.expected,
+            timeout: self
+                .terms
+                .timeout
+                .and_then(|timeout| RunSeconds::new(timeout.get())),
         }
     }
 }

@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 
 use berth_scheduler::id::ClusterName;
 use berth_scheduler::shape::{BinpackField, PlacementTemplate, SpreadField, Strategy};
+use berth_scheduler::waiting::AgingSeconds;
 
 use crate::wire::submission::{SPREAD_FIELDS, STRATEGIES_MAX};
 use crate::wire::suggestion::{closest, shown};
+
+mod waiting;
+
+pub use waiting::{AGING_SECONDS_VARIABLE, WAITING_POLICY_VARIABLE, WaitingPolicies, parse_policy};
 
 /// The environment variable with the clusters of a deployment.
 pub const CLUSTERS_VARIABLE: &str = "BERTH_CLUSTERS";
@@ -17,7 +22,7 @@ pub const ALLOWED_OVERRIDES_VARIABLE: &str = "BERTH_ALLOWED_OVERRIDES";
 /// The environment variable with the strategies of submissions that name none.
 pub const DEFAULT_STRATEGY_VARIABLE: &str = "BERTH_DEFAULT_PLACEMENT_STRATEGY";
 
-/// What a deployment allows, and what it does when a submission does not say.
+/// What a deployment allows, what it does when a submission does not say, and how its clusters treat those who wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The clusters it places tasks in, at least one, in the order given.
@@ -26,6 +31,10 @@ pub struct Settings {
     pub allowed_overrides: AllowedOverrides,
     /// The strategies of submissions that name none. None at all is `random`, as for RunTask.
     pub default_strategies: Vec<Strategy>,
+    /// What becomes of those behind a task that has to wait for room.
+    pub policies: WaitingPolicies,
+    /// How fast waiting tasks gain rank; `None` when they do not.
+    pub aging: Option<AgingSeconds>,
 }
 
 /// A part of a submission that changes what its task definition says.
@@ -115,6 +124,8 @@ impl Settings {
             clusters: parse_clusters(clusters)?,
             allowed_overrides: parse_overrides(allowed_overrides)?,
             default_strategies: Vec::new(),
+            policies: WaitingPolicies::default(),
+            aging: None,
         })
     }
 
@@ -132,6 +143,24 @@ impl Settings {
             default_strategies,
             ..self
         })
+    }
+
+    /// With the value of [`WAITING_POLICY_VARIABLE`](waiting::WAITING_POLICY_VARIABLE).
+    ///
+    /// # Errors
+    /// Names the variable, the value and what to set instead.
+    pub fn with_waiting_policy(self, list: &str) -> Result<Self, SettingsError> {
+        let policies = waiting::parse_policies(list, &self.clusters)?;
+        Ok(Self { policies, ..self })
+    }
+
+    /// With the value of [`AGING_SECONDS_VARIABLE`](waiting::AGING_SECONDS_VARIABLE).
+    ///
+    /// # Errors
+    /// Names the variable, the value and what to set instead.
+    pub fn with_aging_seconds(self, seconds: &str) -> Result<Self, SettingsError> {
+        let aging = waiting::parse_aging(seconds)?;
+        Ok(Self { aging, ..self })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use berth_scheduler::id::{Revision, TaskId};
 use berth_scheduler::progress::{Due, TaskProgress, TaskState};
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::Rank;
+use berth_scheduler::waiting::{AgingSeconds, Rank};
 
 use crate::follow_up::{follow_up, put_in_lane};
 use crate::ports::{Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, PortError, Ports};
@@ -29,7 +29,7 @@ pub enum Submitted {
 }
 
 /// Stores a submission, once per id however often it comes. `submitted_at` is its place among equal
-/// priorities: when its message was first sent.
+/// priorities: when its message was first sent. With `aging` it gains rank while it waits.
 ///
 /// # Errors
 /// When a port fails; the message must then come again, and every step is safe to repeat.
@@ -37,6 +37,7 @@ pub async fn submit<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
     submission: &Submission,
     submitted_at: Timestamp,
+    aging: Option<AgingSeconds>,
 ) -> Result<Submitted, PortError> {
     let ledger = ports.ledger;
     let needed = match requirements::of_submission(ports.ecs, submission).await? {
@@ -45,7 +46,7 @@ pub async fn submit<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     };
     let mut outcome = Submitted::AlreadyKnown;
     for copy in 1..=submission.count {
-        let task = task_record(submission, &needed, copy, submitted_at);
+        let task = task_record(submission, &needed, copy, submitted_at, aging);
         let stored = match ledger
             .commit(Change {
                 task: Some(&task),
@@ -91,17 +92,19 @@ fn task_record(
     needed: &Requirements,
     copy: u8,
     submitted_at: Timestamp,
+    aging: Option<AgingSeconds>,
 ) -> TaskRecord {
     let id = TaskId::of_copy(&submission.id, copy);
     TaskRecord {
         cluster: submission.cluster.clone(),
-        rank: Rank::new(submission.priority, submitted_at, &id),
+        rank: Rank::new(submission.priority, submitted_at, &id).with_aging(aging),
         id,
         lane: needed.lane.key.clone(),
         group: needed.group.clone(),
         task_definition: needed.definition.arn.clone(),
         demand: needed.demand.clone(),
         strategies: submission.strategies.clone(),
+        expected: submission.expected,
         request: Arc::clone(&submission.request),
         terms: submission.terms.clone(),
         content: submission.content_hash,

@@ -3,11 +3,12 @@
 //! Nothing is decided here: the version rule and the accounting are `berth-scheduler`'s. Each step can be
 //! repeated, because every event can be.
 
-use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn};
+use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, TaskFamily};
 use berth_scheduler::instance::{InstanceRecord, Observed, observe};
 use berth_scheduler::progress::{TaskProgress, TaskState};
 use berth_scheduler::report::{InstanceReport, InstanceStatus, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{OtherTask, TaskStage};
+use berth_scheduler::run_time::RunTimeBucket;
 use berth_scheduler::timestamp::Timestamp;
 
 use crate::follow_up::appoint;
@@ -177,6 +178,7 @@ async fn advance_task<L: Ledger>(
         let Some(progress) = next_progress(&task, report) else {
             return Ok(Some(task));
         };
+        let run_time = run_time(&task, report);
         let task = task.after(progress);
         // Noted before it is true and, a millisecond later on the list, again after: a crash in between must not
         // leave a task that nobody looks at, and whoever keeps the first appointment too early must not dismiss
@@ -192,10 +194,26 @@ async fn advance_task<L: Ledger>(
             .await?
             == Committed::Done
         {
+            if let Some((family, bucket)) = run_time {
+                // It only helps to choose: what comes after must not wait for it to be counted.
+                let _uncounted = ledger.count_run_time(&task.cluster, &family, bucket).await;
+            }
             return Ok(Some(task));
         }
     }
     Err(contended("record a task's progress"))
+}
+
+/// What is learnt from this step of a task's life: how long its family runs, when it has ended by itself.
+fn run_time(task: &TaskRecord, report: &TaskReport) -> Option<(TaskFamily, RunTimeBucket)> {
+    let end = report.end.as_ref()?;
+    let started_at = match &task.progress.state {
+        TaskState::Started(started) => started.started_at,
+        // The end is reported before the start was recorded.
+        _ => report.created_at?,
+    };
+    let bucket = RunTimeBucket::of_end(started_at, end)?;
+    Some((task.outlook().family?, bucket))
 }
 
 fn next_progress(task: &TaskRecord, report: &TaskReport) -> Option<TaskProgress> {

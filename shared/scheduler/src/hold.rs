@@ -1,10 +1,11 @@
 //! Why a task waits. "Not now" is not an error: it is a reason, complete, and it reaches the user.
 
 use crate::attributes::RequiredAttribute;
-use crate::id::ContainerInstanceArn;
+use crate::id::{ContainerInstanceArn, TaskId};
 use crate::progress::Request;
 use crate::report::InstanceStatus;
 use crate::resources::{ShortDimension, Shortfall};
+use crate::timestamp::Timestamp;
 
 /// Why the tasks of a lane were not admitted in a cycle. Reasons that no finished task can change come first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,18 @@ pub enum HoldReason {
     NeverFits(Explanation),
     /// No instance satisfies the constraints.
     NoInstanceMatches(Explanation),
+    /// An instance has room, and is set aside for a task of higher rank.
+    ReservedForHigherRank {
+        /// The instances with room, each with the task it is set aside for, in the order of the instances.
+        set_aside: Vec<Claim>,
+        /// The instance that is set aside for this one.
+        claim: Option<Claim>,
+    },
+    /// A task of higher rank waits for room, and the waiting policy lets nobody go before it.
+    BehindStrictHead {
+        /// The task that waits for room.
+        head: TaskId,
+    },
     /// Instances match, but none has room now.
     Shortfall(Explanation),
     /// ECS refused the task although the records said that it fits.
@@ -27,6 +40,17 @@ pub enum HoldReason {
     Throttled,
     /// Somebody has paused the cluster.
     Paused(Request),
+}
+
+/// An instance that is set aside for a waiting task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The task.
+    pub task: TaskId,
+    /// The instance.
+    pub instance: ContainerInstanceArn,
+    /// When the instance is projected to have room for it; `None` when the end of a task there is not known.
+    pub projected_start: Option<Timestamp>,
 }
 
 /// What happened to each instance that was looked at.
@@ -42,6 +66,8 @@ pub struct Explanation {
     /// The instance that misses least: with the fewest short dimensions, then with the smallest share of
     /// what is needed missing (added up over the short dimensions), then with the smallest ARN.
     pub nearest: Option<NearestMiss>,
+    /// The instance that is set aside for the task.
+    pub claim: Option<Box<Claim>>,
 }
 
 /// Why an instance is no candidate, room aside.
@@ -137,6 +163,14 @@ impl std::fmt::Display for HoldReason {
                 )
             }
             Self::NoInstanceMatches(explanation) => write!(f, "no instance matches: {explanation}"),
+            Self::ReservedForHigherRank { set_aside, claim } => {
+                f.write_str("reserved for tasks of higher rank: ")?;
+                write_list(f, set_aside, |it| {
+                    format!("{} for {}{}", it.instance.id(), it.task, it.when())
+                })?;
+                write_claim(f, claim.as_ref())
+            }
+            Self::BehindStrictHead { head } => write!(f, "behind {head}, which waits for room"),
             Self::Shortfall(explanation) => write!(f, "no instance has room: {explanation}"),
             Self::RefusedByEcs { reason } => write!(f, "refused by ECS: `{reason}`"),
             Self::Throttled => f.write_str("ECS throttles our calls"),
@@ -166,12 +200,25 @@ impl std::fmt::Display for Explanation {
                 format!("{dimension} on {count}")
             })?;
         }
-        match &self.nearest {
-            Some(NearestMiss { instance, shortfall }) => {
-                write!(f, "; nearest {}: {shortfall}", instance.id())
-            }
-            None => Ok(()),
+        if let Some(NearestMiss { instance, shortfall }) = &self.nearest {
+            write!(f, "; nearest {}: {shortfall}", instance.id())?;
         }
+        write_claim(f, self.claim.as_deref())
+    }
+}
+
+impl Claim {
+    /// The projected start as an addition to a sentence; empty when there is none.
+    pub fn when(&self) -> String {
+        let projected = self.projected_start;
+        projected.map_or_else(String::new, |at| format!(", about {at}"))
+    }
+}
+
+fn write_claim(f: &mut std::fmt::Formatter<'_>, claim: Option<&Claim>) -> std::fmt::Result {
+    match claim {
+        Some(claim) => write!(f, "; {} is set aside for it{}", claim.instance.id(), claim.when()),
+        None => Ok(()),
     }
 }
 
@@ -258,13 +305,40 @@ mod tests {
                 instance: ContainerInstanceArn::parse(arn).unwrap(),
                 shortfall: fits(&demand, &room).unwrap_err(),
             }),
+            claim: Some(Box::new(claim("etl-7"))),
         });
         assert_eq!(
             reason.to_string(),
             "no instance has room: 5 of 12 instances match (7 filtered: 3 draining, \
              4 by memberOf(attribute:stack == prod)); short of memory on 5; \
-             nearest 40f0e62c: memory: needs 100 MiB, 12 free"
+             nearest 40f0e62c: memory: needs 100 MiB, 12 free; \
+             a1 is set aside for it, about 2026-11-21T10:00:00.000Z"
         );
+    }
+
+    fn claim(task: &str) -> Claim {
+        let arn = "arn:aws:ecs:us-east-1:123456789012:container-instance/default/a1";
+        Claim {
+            task: TaskId::parse(task).unwrap(),
+            instance: ContainerInstanceArn::parse(arn).unwrap(),
+            projected_start: Timestamp::parse_iso8601("2026-11-21T10:00:00Z"),
+        }
+    }
+
+    #[test]
+    fn whoever_waits_for_a_higher_rank_is_told_for_whom() {
+        let barred = HoldReason::ReservedForHigherRank {
+            set_aside: vec![claim("etl-7")],
+            claim: None,
+        };
+        assert_eq!(
+            barred.to_string(),
+            "reserved for tasks of higher rank: a1 for etl-7, about 2026-11-21T10:00:00.000Z"
+        );
+        let behind = HoldReason::BehindStrictHead {
+            head: TaskId::parse("etl-7").unwrap(),
+        };
+        assert_eq!(behind.to_string(), "behind etl-7, which waits for room");
     }
 
     #[test]

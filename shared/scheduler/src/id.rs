@@ -177,6 +177,14 @@ impl TaskDefinitionArn {
 }
 
 text_id!(
+    /// The family of a task definition: its name without a revision.
+    TaskFamily,
+    "task definition family",
+    "1 to 255 letters, digits, hyphens and underscores",
+    |text| is_name(text, 255, &['-', '_'])
+);
+
+text_id!(
     /// The id of the EC2 instance (or, for ECS Anywhere, the managed instance) below a container instance.
     Ec2InstanceId,
     "EC2 instance id",

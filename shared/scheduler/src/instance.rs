@@ -15,6 +15,7 @@ use crate::quantity::EniCount;
 use crate::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
 use crate::reservation::{OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage};
 use crate::resources::{Demand, EniRoom, Resources, Room, Shortfall};
+use crate::run_time::RunOutlook;
 use crate::timestamp::Timestamp;
 
 /// The stored content of a capacity record, plain data.
@@ -124,7 +125,7 @@ impl InstanceRecord {
             .state
             .reservations
             .values()
-            .filter(|reservation| !is_stopping(reservation));
+            .filter(|reservation| !reservation.is_stopping());
         let others = self
             .state
             .other_tasks
@@ -173,11 +174,18 @@ impl InstanceRecord {
     ///
     /// # Errors
     /// The [`Shortfall`] when there is not enough room. NoOvercommit is decided here and nowhere else.
-    pub fn reserve(&self, attempt: AttemptId, demand: &Demand, group: &TaskGroup) -> Result<Self, Shortfall> {
+    pub fn reserve(
+        &self,
+        attempt: AttemptId,
+        demand: &Demand,
+        group: &TaskGroup,
+        outlook: RunOutlook,
+    ) -> Result<Self, Shortfall> {
         self.room.take(demand)?;
         let reservation = Reservation {
             demand: demand.clone(),
             group: group.clone(),
+            outlook,
             reserved_at_version: self.state.version,
             state: ReservationState::Pending,
         };
@@ -188,10 +196,17 @@ impl InstanceRecord {
 
     /// Puts back the reservation of an attempt that was lost with a damaged record, whether or not there is room: its
     /// task may be there. `None` when it has one.
-    pub fn restore(&self, attempt: &AttemptId, demand: &Demand, group: &TaskGroup) -> Option<Self> {
+    pub fn restore(
+        &self,
+        attempt: &AttemptId,
+        demand: &Demand,
+        group: &TaskGroup,
+        outlook: RunOutlook,
+    ) -> Option<Self> {
         let reservation = Reservation {
             demand: demand.clone(),
             group: group.clone(),
+            outlook,
             reserved_at_version: self.state.version,
             state: ReservationState::Pending,
         };
@@ -394,10 +409,6 @@ fn mark_counted(state: &mut InstanceState, report: &InstanceReport) {
 
 fn report_counts(state: &InstanceState, reserved_at_version: ReportVersion, created_at: Timestamp) -> bool {
     state.version > reserved_at_version && state.updated_at.is_some_and(|at| at >= created_at)
-}
-
-fn is_stopping(reservation: &Reservation) -> bool {
-    matches!(&reservation.state, ReservationState::Placed(placed) if placed.stage == TaskStage::Stopping)
 }
 
 /// Whether a reservation must be taken off what the newest report says remains.

@@ -7,7 +7,8 @@
 //! - [`shape`] and [`waiting`]: what a task needs, and its place in the order
 //! - [`report`], [`instance`], [`reservation`]: what ECS says of an instance, and what is free there
 //! - [`constraint`], [`placement`]: where a task may and should go, or the [`hold`] reason
-//! - [`admission`]: who starts now
+//! - [`policy`], [`admission`]: who starts now, and for whom an instance is set aside
+//! - [`run_time`]: how long tasks run, declared and learnt
 //! - [`launch`], [`progress`]: what RunTask's answers mean, and the life of a task
 //! - [`terms`], [`retry`]: when it may start and how long it may run, and what follows its end
 
@@ -24,12 +25,14 @@ pub mod id;
 pub mod instance;
 pub mod launch;
 pub mod placement;
+pub mod policy;
 pub mod progress;
 pub mod quantity;
 pub mod report;
 pub mod reservation;
 pub mod resources;
 pub mod retry;
+pub mod run_time;
 pub mod shape;
 pub mod snapshot;
 pub mod subnet;

@@ -23,6 +23,7 @@ mod index;
 mod membership;
 mod miss;
 mod occupancy;
+mod opening;
 pub mod reference;
 mod scan;
 mod shuffle;
@@ -45,6 +46,8 @@ use filter::Filters;
 use index::Index;
 use occupancy::{GroupId, Occupancy};
 use view::View;
+
+pub(crate) use opening::{Opening, Resident, ResidentEnd};
 
 /// The seed of the `random` strategy: the same task always draws the same order of the instances, so that a
 /// decision can be replayed.
@@ -142,7 +145,27 @@ struct Refused {
     rules: usize,
     demand: Demand,
     placements: usize,
-    reason: HoldReason,
+    barred: Vec<usize>,
+    misplaced: Misplaced,
+}
+
+/// Why a task is placed nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misplaced {
+    /// It fits nowhere.
+    Held(HoldReason),
+    /// It would fit on these instances, by their position in the snapshot, and they are barred to it.
+    Barred(Vec<usize>),
+}
+
+impl Misplaced {
+    /// The reason where no instance was barred.
+    fn without_bars(self) -> HoldReason {
+        match self {
+            Self::Held(reason) => reason,
+            Self::Barred(_) => HoldReason::NoInstances,
+        }
+    }
 }
 
 impl<'a> Placement<'a> {
@@ -189,17 +212,34 @@ impl<'a> Placement<'a> {
         group: &TaskGroup,
         seed: PlacementSeed,
     ) -> Result<usize, HoldReason> {
+        let placed = self.place_past(shape, group, seed, &[]);
+        placed.map_err(Misplaced::without_bars)
+    }
+
+    /// Places one task as [`Placement::place_ordinal`] does, and passes over the instances in `barred`: a
+    /// handful of positions in the snapshot.
+    ///
+    /// # Errors
+    /// Why it is placed nowhere.
+    pub fn place_past(
+        &mut self,
+        shape: &Shape,
+        group: &TaskGroup,
+        seed: PlacementSeed,
+        barred: &[usize],
+    ) -> Result<usize, Misplaced> {
         let group = self.occupancy.group(group);
         let rules = self.rules(shape, group);
         if let Some(refused) = &self.refused
             && refused.rules == rules
             && refused.placements == self.occupancy.log().len()
             && refused.demand == shape.demand
+            && refused.barred == barred
         {
-            return Err(refused.reason.clone());
+            return Err(refused.misplaced.clone());
         }
-        let Some(ordinal) = self.choose(shape, group, rules, seed) else {
-            return Err(self.refuse(&shape.demand, rules));
+        let Some(ordinal) = self.choose(shape, group, rules, seed, barred) else {
+            return Err(self.refuse(&shape.demand, rules, barred));
         };
         self.occupancy
             .put(ordinal, &shape.demand, group, self.columns.all());
@@ -218,7 +258,14 @@ impl<'a> Placement<'a> {
             .id(shape, distinct, &mut self.occupancy, &mut self.classes)
     }
 
-    fn choose(&mut self, shape: &Shape, group: GroupId, rules: usize, seed: PlacementSeed) -> Option<usize> {
+    fn choose(
+        &mut self,
+        shape: &Shape,
+        group: GroupId,
+        rules: usize,
+        seed: PlacementSeed,
+        barred: &[usize],
+    ) -> Option<usize> {
         let chain_id = self.chains.id(shape, &mut self.columns, &mut self.classes);
         let chain = self.chains.get(chain_id)?;
         for id in chain.columns() {
@@ -233,6 +280,7 @@ impl<'a> Placement<'a> {
             demand: Amounts::of_demand(&shape.demand),
             ports: &shape.demand.ports,
             seed,
+            barred,
         };
         if scan::is_shuffle(chain.steps()) {
             return scan::first_of_shuffle(&view);
@@ -266,19 +314,27 @@ impl<'a> Placement<'a> {
         }
     }
 
-    fn refuse(&mut self, demand: &Demand, rules: usize) -> HoldReason {
+    fn refuse(&mut self, demand: &Demand, rules: usize, barred: &[usize]) -> Misplaced {
         let Some(rule_set) = self.filters.get(rules) else {
-            return HoldReason::NoInstances;
+            return Misplaced::Held(HoldReason::NoInstances);
         };
-        let reason = explain::reason(&self.occupancy, rule_set, demand);
-        let placements = self.occupancy.log().len();
+        let has_room = |ordinal: &usize| rule_set.passes(*ordinal) && self.occupancy.fits(*ordinal, demand);
+        let mut with_room: Vec<usize> = barred.iter().copied().filter(has_room).collect();
+        with_room.sort_unstable();
+        with_room.dedup();
+        let misplaced = if with_room.is_empty() {
+            Misplaced::Held(explain::reason(&self.occupancy, rule_set, demand))
+        } else {
+            Misplaced::Barred(with_room)
+        };
         self.refused = Some(Refused {
             rules,
             demand: demand.clone(),
-            placements,
-            reason: reason.clone(),
+            placements: self.occupancy.log().len(),
+            barred: barred.to_vec(),
+            misplaced: misplaced.clone(),
         });
-        reason
+        misplaced
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::id::{ReportVersion, TaskArn, TaskGroup};
 use crate::resources::Demand;
+use crate::run_time::RunOutlook;
 use crate::timestamp::Timestamp;
 
 /// Room promised to one attempt.
@@ -11,10 +12,27 @@ pub struct Reservation {
     pub demand: Demand,
     /// The task's group, counted by `spread` and `distinctInstance`.
     pub group: TaskGroup,
+    /// How long it will run, as far as that is known.
+    pub outlook: RunOutlook,
     /// The instance's report version when the reservation was made: only a later report can include it.
     pub reserved_at_version: ReportVersion,
     /// How far the task has come.
     pub state: ReservationState,
+}
+
+impl Reservation {
+    /// When the task started, on ECS's clock; `None` while RunTask has not been answered.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            ReservationState::Pending => None,
+            ReservationState::Placed(placed) => Some(placed.created_at),
+        }
+    }
+
+    /// Whether the task is on its way out.
+    pub fn is_stopping(&self) -> bool {
+        matches!(&self.state, ReservationState::Placed(placed) if placed.stage == TaskStage::Stopping)
+    }
 }
 
 /// How far a reserved task has come, as far as Berth knows.

@@ -86,6 +86,15 @@ impl HostPorts {
         self.tcp.is_empty() && self.udp.is_empty()
     }
 
+    /// The ports that are in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self {
+            tcp: self.tcp.intersection(&other.tcp),
+            udp: self.udp.intersection(&other.udp),
+        }
+    }
+
     /// Adds the ports of `other`.
     pub fn insert_all(&mut self, other: &Self) {
         self.tcp.insert_all(&other.tcp);
@@ -345,10 +354,7 @@ pub fn ports_short(needed: &HostPorts, ports_taken: &HostPorts) -> Option<ShortD
     if needed.is_empty() {
         return None;
     }
-    let taken = HostPorts {
-        tcp: needed.tcp.intersection(&ports_taken.tcp),
-        udp: needed.udp.intersection(&ports_taken.udp),
-    };
+    let taken = needed.intersection(ports_taken);
     if !taken.is_empty() {
         return Some(ShortDimension::Ports { taken });
     }

@@ -17,9 +17,12 @@ use berth_control::records::form::RecordError;
 use berth_control::records::{Appointment, LaneRecord, TaskRecord};
 use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskId};
+use berth_scheduler::id::{
+    ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskFamily, TaskId,
+};
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::report::InstanceStatus;
+use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
@@ -60,6 +63,7 @@ struct ClusterTables {
     waiting: BTreeMap<LaneKey, BTreeMap<Rank, WaitingTask>>,
     appointments: BTreeMap<(Timestamp, TaskId), Appointment>,
     pause: Option<PauseOrder>,
+    run_times: BTreeMap<TaskFamily, RunTimeCounts>,
     generation: Generation,
     attention: Option<Attention>,
     turn: StoredTurn,
@@ -69,6 +73,7 @@ struct ClusterTables {
 struct StoredLaneRecord {
     record: LaneRecord,
     hold: Option<(HoldReason, Timestamp)>,
+    claims: Vec<ContainerInstanceArn>,
 }
 
 #[derive(Debug, Default)]
@@ -304,6 +309,7 @@ impl Ledger for MemoryLedger {
             let record = || StoredLaneRecord {
                 record: lane.clone(),
                 hold: None,
+                claims: Vec::new(),
             };
             tables.lanes.entry(lane.key.clone()).or_insert_with(record);
         });
@@ -368,6 +374,7 @@ impl Ledger for MemoryLedger {
                     } else {
                         LaneTail::Empty
                     },
+                    claims: stored.claims.clone(),
                 },
                 hold: stored.hold.clone(),
             }
@@ -387,6 +394,59 @@ impl Ledger for MemoryLedger {
         self.with(cluster, |tables| {
             if let Some(stored) = tables.lanes.get_mut(lane) {
                 stored.hold = Some((reason.clone(), now));
+            }
+        });
+        Ok(())
+    }
+
+    async fn record_claims(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        claims: &[ContainerInstanceArn],
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            if let Some(stored) = tables.lanes.get_mut(lane) {
+                stored.claims = claims.to_vec();
+            }
+        });
+        Ok(())
+    }
+
+    async fn count_run_time(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        bucket: RunTimeBucket,
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            let counts = tables.run_times.entry(family.clone()).or_default();
+            counts.add(bucket, 1);
+        });
+        Ok(())
+    }
+
+    async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
+        let tables = self.tables.borrow();
+        let of_cluster = tables.clusters.get(cluster);
+        let learnt = of_cluster.into_iter().flat_map(|tables| &tables.run_times);
+        Ok(learnt
+            .map(|(family, counts)| (family.clone(), counts.clone()))
+            .collect())
+    }
+
+    async fn halve_run_times(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        seen: &RunTimeCounts,
+    ) -> Result<(), PortError> {
+        self.with(cluster, |tables| {
+            if let Some(counts) = tables.run_times.get_mut(family)
+                && counts == seen
+                && let Some(halved) = seen.halved()
+            {
+                *counts = halved;
             }
         });
         Ok(())

@@ -11,6 +11,7 @@
 //! | tasks | `lanes#CLUSTER` | `LANE` | a lane |
 //! | tasks | `appointments#CLUSTER` | time and task | an appointment |
 //! | both | `damaged#CLUSTER` | the key it had, and when | a copy of a damaged record |
+//! | tasks | `runtimes#CLUSTER` | `FAMILY` | how long tasks of a family run |
 //!
 //! Generation and turn are apart although both belong to a cluster: a reservation checks the turn in its
 //! transaction, and would collide with everybody who counts up the generation.
@@ -18,7 +19,7 @@
 use std::fmt;
 
 use berth_control::records::{Appointment, appointment, waiting};
-use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, TaskId};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, TaskFamily, TaskId};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::Rank;
 
@@ -113,4 +114,12 @@ pub(super) fn appointments(cluster: &ClusterName) -> String {
 
 pub(super) fn appointment(cluster: &ClusterName, it: &Appointment) -> Key {
     key(appointments(cluster), appointment::sort_key(it))
+}
+
+pub(super) fn run_times(cluster: &ClusterName) -> String {
+    format!("runtimes#{cluster}")
+}
+
+pub(super) fn run_times_of(cluster: &ClusterName, family: &TaskFamily) -> Key {
+    key(run_times(cluster), family.as_str())
 }

@@ -18,13 +18,13 @@ use berth_control::ports::{PortError, StoredLane};
 use berth_control::records::form::RecordError;
 use berth_control::records::{LaneRecord, hold, lane as lane_record, waiting as waiting_record};
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::id::{ClusterName, LaneKey, Revision};
+use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, Revision};
 use berth_scheduler::shape::Shape;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::item::{Item, attribute_of, item_of, key_item, key_of, number, text};
+use super::item::{Item, attribute_of, item_of, key_item, key_of, number, text, value_of};
 use super::key;
 use super::{DynamoLedger, SERVICE, read};
 use crate::error::port_error;
@@ -37,6 +37,8 @@ const CLOSING: &str = "closing";
 const HOLD: &str = "hold";
 /// When that was recorded.
 const HELD_AT: &str = "heldAt";
+/// The instances that are set aside for its first tasks.
+const CLAIMS: &str = "claims";
 
 /// Lanes whose heads are read at the same time. A few hundred lanes are then a few dozen round trips.
 const LANES_AT_ONCE: usize = 16;
@@ -209,8 +211,32 @@ impl DynamoLedger {
         self.update_if_there(request).await
     }
 
+    pub(super) async fn write_claims(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        claims: &[ContainerInstanceArn],
+    ) -> Result<(), PortError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.tasks)
+            .set_key(Some(key_item(&key::lane(cluster, lane))))
+            .condition_expression("attribute_exists(#pk)")
+            .expression_attribute_names("#claims", CLAIMS)
+            .expression_attribute_names("#pk", key::PARTITION);
+        let request = if claims.is_empty() {
+            request.update_expression("REMOVE #claims")
+        } else {
+            request
+                .update_expression("SET #claims = :claims")
+                .expression_attribute_values(":claims", attribute_of(&lane_record::claims_to_json(claims)))
+        };
+        self.update_if_there(request).await
+    }
+
     /// Sends an update whose condition says that there is still something to update.
-    async fn update_if_there(
+    pub(super) async fn update_if_there(
         &self,
         request: aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder,
     ) -> Result<(), PortError> {
@@ -283,6 +309,7 @@ impl DynamoLedger {
                 shape,
                 heads,
                 tail,
+                claims: claims_of(&item),
             },
             hold: hold_of(&item),
         }))
@@ -331,10 +358,17 @@ fn is_damaged(item: &Item) -> bool {
     read.is_err_and(|error| !matches!(error, RecordError::NewerSchema { .. }))
 }
 
+fn claims_of(item: &Item) -> Vec<ContainerInstanceArn> {
+    let claims = item.get(CLAIMS);
+    claims.map_or_else(Vec::new, |claims| {
+        lane_record::claims_from_json(&value_of(claims))
+    })
+}
+
 /// Why a lane waits, as far as it can be read: it is told to people and decides nothing, so one that cannot be
 /// read is written anew and keeps nobody waiting.
 fn hold_of(item: &Item) -> Option<(HoldReason, Timestamp)> {
-    let reason = match hold::from_json(&super::item::value_of(item.get(HOLD)?)) {
+    let reason = match hold::from_json(&value_of(item.get(HOLD)?)) {
         Ok(reason) => reason,
         Err(error) => {
             tracing::warn!(key = key_of(item), %error, "a hold reason cannot be read");

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use berth_benchmarks::{Dice, InstanceSketch, snapshot, usual};
-use berth_scheduler::admission::{PlanLimits, plan};
+use berth_scheduler::admission::{PlanOptions, plan};
 use berth_scheduler::id::{LaneKey, Revision, TaskGroup, TaskId};
+use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::quantity::{CpuUnits, MemoryMib};
 use berth_scheduler::resources::Demand;
+use berth_scheduler::run_time::{RunOutlook, RunTimes};
 use berth_scheduler::shape::Shape;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, LaneTail, Priority, Rank, WaitingTask};
@@ -74,6 +76,7 @@ fn waiting(count: u32) -> Outcome<Vec<WholeLane>> {
                 rank,
                 group: group.clone(),
                 stamp: Revision::new(1),
+                outlook: RunOutlook::default(),
             });
         }
     }
@@ -90,15 +93,18 @@ pub(crate) fn print() -> Outcome<()> {
     let clusters = [snapshot(&full(1000))?, snapshot(&full(5000))?];
     for count in [10_000, 100_000, 1_000_000] {
         let waiting = waiting(count)?;
-        let limits = PlanLimits {
+        let options = PlanOptions {
             admissions_max: 100,
-            closed: BTreeSet::new(),
+            closed: &BTreeSet::new(),
+            policy: WaitingPolicy::default(),
+            now: Timestamp::from_millis(0),
+            run_times: &RunTimes::default(),
         };
         let mut speeds = Vec::new();
         for cluster in &clusters {
             speeds.push(decisions_per_second(waiting.len(), || {
                 let lanes: Vec<Lane> = waiting.iter().map(load).collect();
-                plan(cluster, &lanes, &limits)
+                plan(cluster, &lanes, &options)
             }));
         }
         let speeds: Vec<String> = speeds.into_iter().map(per_second).collect();
@@ -122,5 +128,6 @@ fn load(WholeLane { key, shape, tasks }: &WholeLane) -> Lane {
         shape: Arc::clone(shape),
         heads: tasks.iter().take(HEADS).cloned().collect(),
         tail,
+        claims: Vec::new(),
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::id::{
     AttemptId, ClusterName, ContainerInstanceArn, LaneKey, ReportVersion, Revision, SubmissionId,
-    TaskDefinitionArn, TaskGroup, TaskId,
+    TaskDefinitionArn, TaskFamily, TaskGroup, TaskId,
 };
 use berth_scheduler::instance::{InstanceRecord, Observed, observe};
 use berth_scheduler::progress::TaskProgress;
 use berth_scheduler::quantity::{CpuUnits, MemoryMib};
 use berth_scheduler::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
 use berth_scheduler::resources::{Demand, Resources};
+use berth_scheduler::run_time::{RunOutlook, RunSeconds};
 use berth_scheduler::shape::{Constraint, Shape};
 use berth_scheduler::terms::Terms;
 use berth_scheduler::timestamp::Timestamp;
@@ -72,6 +73,7 @@ impl Scope {
             )?,
             demand: demand(),
             strategies: Vec::new(),
+            expected: RunSeconds::new(300),
             request: Arc::new(LaunchRequest::default()),
             terms: Terms::default(),
             content,
@@ -120,7 +122,7 @@ pub(super) fn reserved(
     let progress = progress.map_err(|_| Failure("a waiting task can be reserved".to_owned()))?;
     let task = task.after(progress);
     let attempt: AttemptId = task.attempt();
-    let instance = instance.reserve(attempt, &task.demand, &task.group);
+    let instance = instance.reserve(attempt, &task.demand, &task.group, task.outlook());
     let instance = instance.map_err(|shortfall| Failure(shortfall.to_string()))?;
     Ok((task, instance))
 }
@@ -173,5 +175,10 @@ pub(super) fn waiting(task: &TaskId, priority: u16, submitted_at: Timestamp) -> 
         rank: Rank::new(priority, submitted_at, task),
         group: group()?,
         stamp: Revision::new(1),
+        outlook: RunOutlook {
+            family: TaskFamily::parse("etl").ok(),
+            expected: RunSeconds::new(300),
+            timeout: RunSeconds::new(600),
+        },
     })
 }

@@ -89,7 +89,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             return Ok(Reservation::Conflict);
         };
         // NoOvercommit is checked again here, on the record that the write depends on.
-        let Ok(instance) = record.reserve(task.attempt(), &task.demand, &task.group) else {
+        let Ok(instance) = record.reserve(task.attempt(), &task.demand, &task.group, task.outlook()) else {
             return Ok(Reservation::Conflict);
         };
         let change = Change {

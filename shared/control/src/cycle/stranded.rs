@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use berth_scheduler::progress::TaskState;
-use berth_scheduler::waiting::{Lane, LaneTail, Rank};
+use berth_scheduler::waiting::{LaneTail, Rank};
 
 use super::Cycle;
 use crate::ports::{Change, Clock, Inspector, Launcher, Ledger, Messenger, PortError, StoredLane};
@@ -12,18 +12,17 @@ use crate::records::TaskRecord;
 
 impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
     /// The lanes to plan, without stranded tasks.
-    pub(super) fn lanes_to_plan(&self, stored: &[StoredLane]) -> Vec<Lane> {
-        let mut lanes: Vec<Lane> = stored.iter().map(|stored| stored.lane.clone()).collect();
-        if !self.stranded.is_empty() {
-            for lane in &mut lanes {
-                lane.heads.retain(|head| !self.stranded.contains(&head.rank));
-                if lane.heads.is_empty() {
-                    // Whoever is behind them is not read now: another look would only find the same.
-                    lane.tail = LaneTail::Empty;
-                }
+    pub(super) fn leave_stranded_out(&self, lanes: &mut [StoredLane]) {
+        if self.stranded.is_empty() {
+            return;
+        }
+        for StoredLane { lane, .. } in lanes {
+            lane.heads.retain(|head| !self.stranded.contains(&head.rank));
+            if lane.heads.is_empty() {
+                // Whoever is behind them is not read now: another look would only find the same.
+                lane.tail = LaneTail::Empty;
             }
         }
-        lanes
     }
 
     pub(super) fn strand(&mut self, rank: &Rank) {
@@ -40,7 +39,8 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             self.strand(&task.rank);
             return Ok(());
         };
-        let Some(restored) = record.restore(&task.attempt(), &task.demand, &task.group) else {
+        let Some(restored) = record.restore(&task.attempt(), &task.demand, &task.group, task.outlook())
+        else {
             return Ok(());
         };
         let change = Change {

@@ -11,6 +11,7 @@ use berth_scheduler::reservation::{
     OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage,
 };
 use berth_scheduler::resources::Resources;
+use berth_scheduler::run_time::RunOutlook;
 use serde_json::Value;
 
 use crate::damage::{DamageReport, Damaged, RecordName, Repair, Replaced, Replacement};
@@ -270,6 +271,7 @@ fn add_task(state: &mut InstanceState, task: &TaskReport, clock: &impl Clock) {
     let reservation = Reservation {
         demand: task.demand.clone(),
         group: task.group.clone(),
+        outlook: RunOutlook::default(),
         reserved_at_version: state.version,
         state: ReservationState::Placed(placed),
     };
@@ -296,6 +298,7 @@ fn reservation_of(task: &TaskRecord, attempt: &AttemptId, state: &InstanceState)
         (*instance == state.instance).then(|| Reservation {
             demand: task.demand.clone(),
             group: task.group.clone(),
+            outlook: task.outlook(),
             reserved_at_version: state.version,
             state: kept,
         })

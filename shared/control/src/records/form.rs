@@ -8,7 +8,7 @@ use berth_scheduler::attributes::Fingerprint;
 use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::id::{
     AttemptId, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, SubnetId, TaskArn,
-    TaskDefinitionArn, TaskGroup, TaskId,
+    TaskDefinitionArn, TaskFamily, TaskGroup, TaskId,
 };
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::timestamp::Timestamp;
@@ -140,6 +140,7 @@ id_forms!(
     SubnetId,
     TaskArn,
     TaskDefinitionArn,
+    TaskFamily,
     TaskGroup,
     TaskId,
 );

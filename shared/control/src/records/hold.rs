@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use berth_scheduler::attributes::RequiredAttribute;
-use berth_scheduler::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
-use berth_scheduler::id::ContainerInstanceArn;
+use berth_scheduler::hold::{Claim, Dimension, Explanation, Filter, HoldReason, NearestMiss};
+use berth_scheduler::id::{ContainerInstanceArn, TaskId};
 use berth_scheduler::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::resources::{ShortDimension, Shortfall};
+use berth_scheduler::timestamp::Timestamp;
 
 use super::amount::PortsForm;
 use super::form::{self, RecordError, Text};
@@ -28,12 +29,31 @@ struct HoldForm {
 #[serde(tag = "reason", rename_all = "camelCase")]
 enum ReasonForm {
     NoInstances,
-    NeverFits { explanation: ExplanationForm },
-    NoInstanceMatches { explanation: ExplanationForm },
-    Shortfall { explanation: ExplanationForm },
-    RefusedByEcs { said: String },
+    NeverFits {
+        explanation: ExplanationForm,
+    },
+    NoInstanceMatches {
+        explanation: ExplanationForm,
+    },
+    ReservedForHigherRank {
+        #[serde(rename = "setAside")]
+        set_aside: Vec<ClaimForm>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claim: Option<ClaimForm>,
+    },
+    BehindStrictHead {
+        head: Text<TaskId>,
+    },
+    Shortfall {
+        explanation: ExplanationForm,
+    },
+    RefusedByEcs {
+        said: String,
+    },
     Throttled,
-    Paused { since: RequestForm },
+    Paused {
+        since: RequestForm,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,6 +65,17 @@ struct ExplanationForm {
     short: Vec<ShortForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nearest: Option<NearestForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claim: Option<ClaimForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimForm {
+    task: Text<TaskId>,
+    instance: Text<ContainerInstanceArn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    projected_start: Option<Text<Timestamp>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,6 +147,11 @@ pub fn from_json(value: &Value) -> Result<HoldReason, RecordError> {
         ReasonForm::NoInstances => HoldReason::NoInstances,
         ReasonForm::NeverFits { explanation } => HoldReason::NeverFits(explanation.read()?),
         ReasonForm::NoInstanceMatches { explanation } => HoldReason::NoInstanceMatches(explanation.read()?),
+        ReasonForm::ReservedForHigherRank { set_aside, claim } => HoldReason::ReservedForHigherRank {
+            set_aside: set_aside.into_iter().map(Claim::from).collect(),
+            claim: claim.map(Claim::from),
+        },
+        ReasonForm::BehindStrictHead { head } => HoldReason::BehindStrictHead { head: head.0 },
         ReasonForm::Shortfall { explanation } => HoldReason::Shortfall(explanation.read()?),
         ReasonForm::RefusedByEcs { said } => HoldReason::RefusedByEcs { reason: said },
         ReasonForm::Throttled => HoldReason::Throttled,
@@ -135,6 +171,19 @@ pub fn text(reason: &HoldReason) -> String {
         }
         HoldReason::NoInstanceMatches(explanation) => {
             format!("no instance may run it{}", explanation_text(explanation))
+        }
+        HoldReason::ReservedForHigherRank { set_aside, claim } => {
+            let set_aside = set_aside
+                .iter()
+                .map(|it| format!("{} for `{}`{}", it.instance.id(), it.task, it.when()));
+            format!(
+                "room is set aside for tasks of higher rank: {}{}",
+                set_aside.collect::<Vec<_>>().join(", "),
+                claim_text(claim.as_ref())
+            )
+        }
+        HoldReason::BehindStrictHead { head } => {
+            format!("behind `{head}`, which waits for room and lets nobody pass")
         }
         HoldReason::Shortfall(explanation) => {
             format!("no instance has room now{}", explanation_text(explanation))
@@ -157,7 +206,17 @@ fn explanation_text(explanation: &Explanation) -> String {
     parts.extend(short.map(|(dimension, count)| format!("{count} short of {}", dimension_text(*dimension))));
     let nearest = explanation.nearest.as_ref();
     let nearest = nearest.map(|miss| format!("; nearest is {}: {}", miss.instance.id(), miss.shortfall));
-    format!(": {}{}", parts.join(", "), nearest.unwrap_or_default())
+    format!(
+        ": {}{}{}",
+        parts.join(", "),
+        nearest.unwrap_or_default(),
+        claim_text(explanation.claim.as_deref())
+    )
+}
+
+fn claim_text(claim: Option<&Claim>) -> String {
+    let text = |claim: &Claim| format!("; {} is set aside for it{}", claim.instance.id(), claim.when());
+    claim.map(text).unwrap_or_default()
 }
 
 fn filter_text(filter: &Filter) -> String {
@@ -200,6 +259,13 @@ impl From<&HoldReason> for ReasonForm {
             HoldReason::NoInstanceMatches(it) => Self::NoInstanceMatches {
                 explanation: it.into(),
             },
+            HoldReason::ReservedForHigherRank { set_aside, claim } => Self::ReservedForHigherRank {
+                set_aside: set_aside.iter().map(ClaimForm::from).collect(),
+                claim: claim.as_ref().map(ClaimForm::from),
+            },
+            HoldReason::BehindStrictHead { head } => Self::BehindStrictHead {
+                head: Text(head.clone()),
+            },
             HoldReason::Shortfall(it) => Self::Shortfall {
                 explanation: it.into(),
             },
@@ -231,6 +297,27 @@ impl From<&Explanation> for ExplanationForm {
                 })
                 .collect(),
             nearest: explanation.nearest.as_ref().map(NearestForm::from),
+            claim: explanation.claim.as_deref().map(ClaimForm::from),
+        }
+    }
+}
+
+impl From<&Claim> for ClaimForm {
+    fn from(claim: &Claim) -> Self {
+        Self {
+            task: Text(claim.task.clone()),
+            instance: Text(claim.instance.clone()),
+            projected_start: claim.projected_start.map(Text),
+        }
+    }
+}
+
+impl From<ClaimForm> for Claim {
+    fn from(form: ClaimForm) -> Self {
+        Self {
+            task: form.task.0,
+            instance: form.instance.0,
+            projected_start: form.projected_start.map(|at| at.0),
         }
     }
 }
@@ -250,6 +337,7 @@ impl ExplanationForm {
                 .map(|it| (it.of.into(), it.instances))
                 .collect(),
             nearest: self.nearest.map(NearestForm::read).transpose()?,
+            claim: self.claim.map(Claim::from).map(Box::new),
         })
     }
 }

@@ -20,6 +20,7 @@ use berth_scheduler::timestamp::Timestamp;
 
 use super::amount::{DemandForm, ResourcesForm};
 use super::form::{self, RecordError, Text};
+use super::outlook::OutlookForm;
 
 /// `reservations` has no default on purpose: a record that lost them must not look free.
 #[derive(Serialize, Deserialize)]
@@ -54,6 +55,8 @@ struct InstanceForm {
 struct ReservationForm {
     demand: DemandForm,
     group: Text<TaskGroup>,
+    #[serde(flatten)]
+    outlook: OutlookForm,
     reserved_at_version: u64,
     /// Absent while RunTask has not been answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,6 +168,7 @@ impl From<&Reservation> for ReservationForm {
         Self {
             demand: DemandForm::from(&reservation.demand),
             group: Text(reservation.group.clone()),
+            outlook: OutlookForm::new(&reservation.outlook, &reservation.group),
             reserved_at_version: reservation.reserved_at_version.get(),
             placed: match &reservation.state {
                 ReservationState::Pending => None,
@@ -178,6 +182,7 @@ impl From<ReservationForm> for Reservation {
     fn from(form: ReservationForm) -> Self {
         Self {
             demand: form.demand.into(),
+            outlook: form.outlook.read(&form.group.0),
             group: form.group.0,
             reserved_at_version: ReportVersion::new(form.reserved_at_version),
             state: form.placed.map_or(ReservationState::Pending, |placed| {

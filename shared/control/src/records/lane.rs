@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use berth_scheduler::attributes::RequiredAttribute;
 use berth_scheduler::constraint::expression::Expression;
-use berth_scheduler::id::{LaneKey, SubnetId, TaskGroup};
+use berth_scheduler::id::{ContainerInstanceArn, LaneKey, SubnetId, TaskGroup};
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy};
 
 use super::LaneRecord;
@@ -108,6 +108,18 @@ pub(super) fn strategies_to_json(strategies: &[Strategy]) -> Value {
         .iter()
         .map(|it| serde_json::to_value(StrategyForm::from(it)).unwrap_or_default())
         .collect()
+}
+
+/// Writes the instances that are set aside for a lane's first tasks, in their order.
+pub fn claims_to_json(claims: &[ContainerInstanceArn]) -> Value {
+    claims.iter().map(ContainerInstanceArn::as_str).collect()
+}
+
+/// Reads them. They are a hint: what cannot be read is not there, and keeps nobody waiting.
+pub fn claims_from_json(value: &Value) -> Vec<ContainerInstanceArn> {
+    let claims = value.as_array().into_iter().flatten();
+    let claims = claims.filter_map(|claim| ContainerInstanceArn::parse(claim.as_str()?).ok());
+    claims.collect()
 }
 
 /// Reads a lane.

@@ -12,16 +12,17 @@ use berth_scheduler::id::{
 };
 use berth_scheduler::progress::TaskProgress;
 use berth_scheduler::retry::{MemoryNeed, RunCount};
+use berth_scheduler::run_time::RunSeconds;
 use berth_scheduler::shape::Strategy;
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::Rank;
+use berth_scheduler::waiting::AgingSeconds;
 
 use self::state::{StateForm, StopForm};
 use super::amount::DemandForm;
 use super::form::{self, RecordError, Text};
 use super::lane::StrategyForm;
 use super::request::RequestForm;
-use super::waiting::read_priority;
+use super::waiting::read_rank;
 use super::{AppliedCommand, CommandStamp, TaskRecord};
 use crate::wire::submission::{ContentHash, LaunchRequest};
 use crate::wire::terms::TermsForm;
@@ -37,6 +38,10 @@ struct TaskForm {
     cluster: Text<ClusterName>,
     priority: u16,
     submitted_at: Text<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aging_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected_seconds: Option<u32>,
     lane: Text<LaneKey>,
     group: Text<TaskGroup>,
     task_definition: Text<TaskDefinitionArn>,
@@ -114,6 +119,8 @@ pub fn to_json(record: &TaskRecord) -> Value {
         cluster: Text(record.cluster.clone()),
         priority: record.rank.priority().get(),
         submitted_at: Text(record.rank.submitted_at()),
+        aging_seconds: record.rank.aging().map(AgingSeconds::get),
+        expected_seconds: record.expected.map(RunSeconds::get),
         lane: Text(record.lane.clone()),
         group: Text(record.group.clone()),
         task_definition: Text(record.task_definition.clone()),
@@ -145,7 +152,7 @@ pub fn to_json(record: &TaskRecord) -> Value {
 pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
     let form: TaskForm = form::read_schema(value, SCHEMA)?;
     let submitted_at = form.submitted_at.0;
-    let rank = Rank::new(read_priority(form.priority)?, submitted_at, &form.task.0);
+    let rank = read_rank(form.priority, submitted_at, form.aging_seconds, &form.task.0)?;
     let terms = form
         .terms
         .read()
@@ -159,6 +166,7 @@ pub fn from_json(value: &Value) -> Result<TaskRecord, RecordError> {
         task_definition: form.task_definition.0,
         demand: form.demand.into(),
         strategies: form.strategies.into_iter().map(Strategy::from).collect(),
+        expected: form.expected_seconds.and_then(RunSeconds::new),
         request: Arc::new(form.request),
         terms,
         content: form.content.0,

@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use berth_scheduler::id::{Revision, SubmissionId, TaskGroup, TaskId};
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::{Priority, Rank, WaitingTask};
+use berth_scheduler::waiting::{AgingSeconds, Priority, Rank, WaitingTask};
 
 use super::form::{self, RecordError, Text};
+use super::outlook::OutlookForm;
 use crate::wire::submission::COUNT_MAX;
 
 #[derive(Serialize, Deserialize)]
@@ -16,10 +17,14 @@ struct WaitingForm {
     task: Text<TaskId>,
     priority: u16,
     submitted_at: Text<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aging_seconds: Option<u32>,
     group: Text<TaskGroup>,
     /// Missing in the entries of releases that never put a task back.
     #[serde(default)]
     stamp: u64,
+    #[serde(flatten)]
+    outlook: OutlookForm,
 }
 
 /// Writes an entry.
@@ -28,8 +33,10 @@ pub fn to_json(task: &WaitingTask) -> Value {
         task: Text(task.rank.task()),
         priority: task.rank.priority().get(),
         submitted_at: Text(task.rank.submitted_at()),
+        aging_seconds: task.rank.aging().map(AgingSeconds::get),
         group: Text(task.group.clone()),
         stamp: task.stamp.get(),
+        outlook: OutlookForm::new(&task.outlook, &task.group),
     })
 }
 
@@ -39,10 +46,15 @@ pub fn to_json(task: &WaitingTask) -> Value {
 /// When the record is damaged or was written by a newer release.
 pub fn from_json(value: &Value) -> Result<WaitingTask, RecordError> {
     let form: WaitingForm = form::read(value)?;
-    let priority = read_priority(form.priority)?;
-    let rank = Rank::new(priority, form.submitted_at.0, &form.task.0);
+    let rank = read_rank(
+        form.priority,
+        form.submitted_at.0,
+        form.aging_seconds,
+        &form.task.0,
+    )?;
     Ok(WaitingTask {
         rank,
+        outlook: form.outlook.read(&form.group.0),
         group: form.group.0,
         stamp: Revision::new(form.stamp),
     })
@@ -58,13 +70,32 @@ pub fn task_of_sort_key(key: &str) -> Option<TaskId> {
         .then(|| TaskId::of_copy(&submission, copy))
 }
 
-pub(super) fn read_priority(priority: u16) -> Result<Priority, RecordError> {
-    Priority::new(priority)
-        .ok_or_else(|| RecordError::damaged("priority", format!("`{priority}` is above {}", Priority::MAX)))
+/// The rank of a task from its stored parts.
+pub(super) fn read_rank(
+    priority: u16,
+    submitted_at: Timestamp,
+    aging_seconds: Option<u32>,
+    task: &TaskId,
+) -> Result<Rank, RecordError> {
+    let damaged = |field, problem: String| RecordError::damaged(field, problem);
+    let too_high = || damaged("priority", format!("`{priority}` is above {}", Priority::MAX));
+    let priority = Priority::new(priority).ok_or_else(too_high)?;
+    let read_aging = |seconds| {
+        let out_of_range = || {
+            damaged(
+                "agingSeconds",
+                format!("`{seconds}` is not 1 to {}", AgingSeconds::MAX),
+            )
+        };
+        AgingSeconds::new(seconds).ok_or_else(out_of_range)
+    };
+    let aging = aging_seconds.map(read_aging).transpose()?;
+    Ok(Rank::new(priority, submitted_at, task).with_aging(aging))
 }
 
-/// The text that sorts among others as the rank does: what is left to the highest priority, the submission
-/// time, the submission and the copy, such as `0950#2026-11-21T10:00:00.000Z#etl#01`.
+/// The text that sorts among others as the rank does: its band, its time, the submission and the copy. Without
+/// aging these are what is left to the highest priority, and the submission time, such as
+/// `0950#2026-11-21T10:00:00.000Z#etl#01`.
 ///
 /// ISO 8601 sorts by time because the year has four digits, and `#` sorts before every character of a
 /// submission id, so an id sorts before the longer ones that begin with it.
@@ -72,8 +103,8 @@ pub fn sort_key(rank: &Rank) -> String {
     let task = rank.task();
     format!(
         "{:04}#{}#{}#{:02}",
-        Priority::MAX.saturating_sub(rank.priority().get()),
-        rank.submitted_at(),
+        rank.band(),
+        rank.time(),
         task.submission(),
         task.copy_number()
     )

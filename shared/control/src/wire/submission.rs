@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskGroup};
+use berth_scheduler::run_time::RunSeconds;
 use berth_scheduler::shape::{Constraint, Strategy};
 use berth_scheduler::terms::Terms;
 use berth_scheduler::waiting::Priority;
@@ -70,6 +71,8 @@ pub struct Submission {
     pub task_definition: TaskDefinitionName,
     /// How many equal tasks, 1 to [`COUNT_MAX`].
     pub count: u8,
+    /// How long each is expected to run.
+    pub expected: Option<RunSeconds>,
     /// The group that the user has chosen for its tasks; `family:FAMILY` if none.
     pub group: Option<TaskGroup>,
     /// Where its tasks may run. Those of the task definition come on top.

@@ -9,7 +9,7 @@ use berth_scheduler::constraint::expression::Expression;
 use berth_scheduler::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
 use berth_scheduler::id::{
     AttemptId, AttemptNumber, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, ReportVersion,
-    Revision, TaskArn, TaskDefinitionArn, TaskGroup, TaskId,
+    Revision, TaskArn, TaskDefinitionArn, TaskFamily, TaskGroup, TaskId,
 };
 use berth_scheduler::instance::{InstanceRecord, InstanceState};
 use berth_scheduler::progress::{
@@ -21,6 +21,7 @@ use berth_scheduler::reservation::{
     OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage,
 };
 use berth_scheduler::resources::{Demand, EniRoom, HostPorts, Resources, Room, fits};
+use berth_scheduler::run_time::RunOutlook;
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy};
 use berth_scheduler::terms::Terms;
 use berth_scheduler::timestamp::Timestamp;
@@ -100,6 +101,7 @@ fn task(name: &str, attempt: u64, state: TaskState, request: LaunchRequest) -> T
         request: request.into(),
         content: ContentHash::parse(&"0123456789abcdef".repeat(4)).unwrap(),
         strategies: Vec::new(),
+        expected: None,
         terms: Terms::default(),
         progress: TaskProgress {
             attempt: AttemptNumber::new(attempt),
@@ -228,10 +230,19 @@ fn empty_instance(name: &str, status: InstanceStatus) -> InstanceState {
     }
 }
 
+/// What a record tells that names no more than the group of its task.
+fn outlook() -> RunOutlook {
+    RunOutlook {
+        family: TaskFamily::parse("etl").ok(),
+        ..RunOutlook::default()
+    }
+}
+
 fn full_instance() -> InstanceState {
     let reservation = |state| Reservation {
         demand: plain_demand(),
         group: group("family:etl"),
+        outlook: outlook(),
         reserved_at_version: ReportVersion::new(6),
         state,
     };
@@ -344,6 +355,7 @@ pub(crate) fn waiting() -> Vec<(&'static str, WaitingTask)> {
         ),
         group: group("family:etl"),
         stamp: Revision::new(0),
+        outlook: outlook(),
     };
     vec![
         ("waiting", entry("etl", 50)),
@@ -396,6 +408,7 @@ fn explanation(demand: &Demand, room: &Room) -> Explanation {
             instance: instance("a1"),
             shortfall,
         }),
+        claim: None,
     }
 }
 

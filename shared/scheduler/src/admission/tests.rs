@@ -10,6 +10,7 @@ use crate::instance::{InstanceRecord, Observed, observe};
 use crate::quantity::{CpuUnits, MemoryMib};
 use crate::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
 use crate::resources::{Demand, Resources};
+use crate::run_time::RunOutlook;
 use crate::shape::{Constraint, Shape};
 use crate::snapshot::InstanceView;
 use crate::timestamp::Timestamp;
@@ -74,6 +75,7 @@ fn lane(key: &str, mib: u32, tasks: &[(&str, u16, i64)]) -> Lane {
             ),
             group: group(),
             stamp: Revision::new(1),
+            outlook: RunOutlook::default(),
         })
         .collect();
     heads.sort_by(|one, other| one.rank.cmp(&other.rank));
@@ -85,14 +87,24 @@ fn lane(key: &str, mib: u32, tasks: &[(&str, u16, i64)]) -> Lane {
         }),
         heads,
         tail: LaneTail::Empty,
+        claims: Vec::new(),
     }
 }
 
-fn limits() -> PlanLimits {
-    PlanLimits {
+/// A plan that skips ahead, as nothing else matters to most tests.
+fn filled(snapshot: &Snapshot, lanes: &[Lane]) -> AdmissionPlan {
+    plan_by(WaitingPolicy::Fill, snapshot, lanes)
+}
+
+fn plan_by(policy: WaitingPolicy, snapshot: &Snapshot, lanes: &[Lane]) -> AdmissionPlan {
+    let options = PlanOptions {
         admissions_max: 100,
-        closed: BTreeSet::new(),
-    }
+        closed: &BTreeSet::new(),
+        policy,
+        now: Timestamp::from_millis(0),
+        run_times: &RunTimes::default(),
+    };
+    plan(snapshot, lanes, &options)
 }
 
 fn admitted(plan: &AdmissionPlan) -> Vec<String> {
@@ -108,7 +120,7 @@ fn lanes_are_merged_by_rank() {
         lane("small", 10, &[("s1", 5, 1), ("s2", 1, 1)]),
         lane("big", 20, &[("b1", 9, 2), ("b2", 1, 0)]),
     ];
-    let plan = plan(&snapshot(vec![instance("a", 1000)]), &lanes, &limits());
+    let plan = filled(&snapshot(vec![instance("a", 1000)]), &lanes);
     assert_eq!(admitted(&plan), ["b1", "s1", "b2", "s2"]);
     assert_eq!((plan.held.len(), plan.end), (0, PlanEnd::Complete));
 }
@@ -119,11 +131,7 @@ fn a_head_that_fits_nowhere_holds_its_lane_and_nobody_else() {
         lane("big", 900, &[("b1", 9, 0), ("b2", 9, 1)]),
         lane("small", 100, &[("s1", 1, 2)]),
     ];
-    let plan = plan(
-        &snapshot(vec![instance("a", 512), instance("b", 512)]),
-        &lanes,
-        &limits(),
-    );
+    let plan = filled(&snapshot(vec![instance("a", 512), instance("b", 512)]), &lanes);
     assert_eq!(admitted(&plan), ["s1"]);
     let [(key, HoldReason::NeverFits(explanation))] = &plan.held[..] else {
         panic!("{plan:?}")
@@ -135,11 +143,7 @@ fn a_head_that_fits_nowhere_holds_its_lane_and_nobody_else() {
 fn a_full_instance_admits_the_highest_ranked_and_explains_the_rest() {
     let tasks: Vec<String> = (0..7).map(|number| format!("t{number}")).collect();
     let tasks: Vec<(&str, u16, i64)> = tasks.iter().map(|id| (id.as_str(), 10, 0)).collect();
-    let plan = plan(
-        &snapshot(vec![instance("a", 512)]),
-        &[lane("l", 100, &tasks)],
-        &limits(),
-    );
+    let plan = filled(&snapshot(vec![instance("a", 512)]), &[lane("l", 100, &tasks)]);
     assert_eq!(admitted(&plan), ["t0", "t1", "t2", "t3", "t4"]);
     let [(_, HoldReason::Shortfall(explanation))] = &plan.held[..] else {
         panic!("{plan:?}")
@@ -153,7 +157,7 @@ fn planning_stops_where_the_loaded_heads_of_a_lane_run_out() {
     let mut first = lane("first", 10, &[("f1", 9, 0)]);
     first.tail = LaneTail::MoreWaiting;
     let lanes = [first, lane("second", 10, &[("s1", 1, 0)])];
-    let plan = plan(&snapshot(vec![instance("a", 1000)]), &lanes, &limits());
+    let plan = filled(&snapshot(vec![instance("a", 1000)]), &lanes);
     assert_eq!(
         admitted(&plan),
         ["f1"],
@@ -169,12 +173,11 @@ fn a_task_whose_launch_is_under_way_is_not_admitted_twice() {
         number: AttemptNumber::new(1),
     };
     let busy = instance("a", 512)
-        .reserve(attempt, &memory(100), &group())
+        .reserve(attempt, &memory(100), &group(), RunOutlook::default())
         .unwrap();
-    let plan = plan(
+    let plan = filled(
         &snapshot(vec![busy]),
         &[lane("l", 100, &[("t1", 1, 0), ("t2", 1, 1)])],
-        &limits(),
     );
     assert_eq!(admitted(&plan), ["t2"]);
 }
@@ -182,14 +185,17 @@ fn a_task_whose_launch_is_under_way_is_not_admitted_twice() {
 #[test]
 fn a_closed_instance_takes_nobody_in_this_cycle() {
     let record = instance("a", 512);
-    let limits = PlanLimits {
-        closed: [record.arn().clone()].into_iter().collect(),
-        ..limits()
+    let options = PlanOptions {
+        admissions_max: 100,
+        closed: &[record.arn().clone()].into_iter().collect(),
+        policy: WaitingPolicy::default(),
+        now: Timestamp::from_millis(0),
+        run_times: &RunTimes::default(),
     };
     let plan = plan(
         &snapshot(vec![record]),
         &[lane("l", 100, &[("t1", 1, 0)])],
-        &limits,
+        &options,
     );
     assert!(plan.admissions.is_empty());
     assert!(
@@ -202,19 +208,17 @@ fn a_closed_instance_takes_nobody_in_this_cycle() {
 fn planning_again_without_change_admits_nothing_new() {
     let mut record = instance("a", 512);
     let lanes = [lane("l", 100, &[("t1", 1, 0), ("t2", 1, 1)])];
-    let first = plan(&snapshot(vec![record.clone()]), &lanes, &limits());
+    let first = filled(&snapshot(vec![record.clone()]), &lanes);
     for admission in &first.admissions {
         let attempt = AttemptId {
             task: admission.rank.task(),
             number: AttemptNumber::new(1),
         };
-        record = record.reserve(attempt, &memory(100), &group()).unwrap();
+        record = record
+            .reserve(attempt, &memory(100), &group(), RunOutlook::default())
+            .unwrap();
     }
-    assert!(
-        plan(&snapshot(vec![record]), &lanes, &limits())
-            .admissions
-            .is_empty()
-    );
+    assert!(filled(&snapshot(vec![record]), &lanes).admissions.is_empty());
 }
 
 #[test]
@@ -233,7 +237,7 @@ fn a_task_that_wants_company_is_looked_at_again_when_it_comes() {
         follower,
         lane("small", 100, &[("s1", 5, 0), ("s2", 1, 0), ("s3", 0, 0)]),
     ];
-    let plan = plan(&snapshot(vec![instance("a", 300)]), &lanes, &limits());
+    let plan = filled(&snapshot(vec![instance("a", 300)]), &lanes);
     assert_eq!(admitted(&plan), ["s1", "follower", "s2"]);
     assert_eq!(plan.held.len(), 1);
 }

@@ -90,7 +90,9 @@ fn a_higher_version_wins_and_an_older_or_equal_one_changes_nothing() {
 #[test]
 fn room_is_counted_once_from_reservation_to_report() {
     let empty = record(&report(1, 512));
-    let reserved = empty.reserve(attempt("a"), &memory(100), &group()).unwrap();
+    let reserved = empty
+        .reserve(attempt("a"), &memory(100), &group(), RunOutlook::default())
+        .unwrap();
     assert_eq!(free(&reserved), 412);
     let placed = reserved.place(&attempt("a"), task("t"), at(2)).unwrap();
     assert_eq!(free(&placed), 412, "the report in hand is older than the task");
@@ -105,7 +107,7 @@ fn room_is_counted_once_from_reservation_to_report() {
 #[test]
 fn a_report_made_before_the_task_was_created_does_not_count_it() {
     let placed = record(&report(1, 512))
-        .reserve(attempt("a"), &memory(100), &group())
+        .reserve(attempt("a"), &memory(100), &group(), RunOutlook::default())
         .unwrap()
         .place(&attempt("a"), task("t"), at(10))
         .unwrap();
@@ -117,7 +119,7 @@ fn a_report_made_before_the_task_was_created_does_not_count_it() {
 #[test]
 fn a_described_report_counts_the_tasks_placed_before_it_was_asked_for() {
     let placed = record(&report(1, 512))
-        .reserve(attempt("a"), &memory(100), &group())
+        .reserve(attempt("a"), &memory(100), &group(), RunOutlook::default())
         .unwrap()
         .place(&attempt("a"), task("t"), at(10))
         .unwrap();
@@ -139,7 +141,7 @@ fn a_stopping_task_still_takes_its_room() {
     let running = updated(
         Some(
             &record(&report(1, 512))
-                .reserve(attempt("a"), &memory(100), &group())
+                .reserve(attempt("a"), &memory(100), &group(), RunOutlook::default())
                 .unwrap()
                 .place(&attempt("a"), task("t"), at(2))
                 .unwrap(),
@@ -194,11 +196,13 @@ fn a_stopping_task_of_others_still_takes_its_room_and_ports() {
 #[test]
 fn what_is_reserved_never_exceeds_what_is_registered_whatever_the_report_says() {
     let reserved = record(&report(1, 512))
-        .reserve(attempt("a"), &memory(400), &group())
+        .reserve(attempt("a"), &memory(400), &group(), RunOutlook::default())
         .unwrap();
     // A wrong or very late report claims that everything is free.
     let lied_to = updated(Some(&reserved), &report(9, 512));
-    let refused = lied_to.reserve(attempt("b"), &memory(200), &group()).unwrap_err();
+    let refused = lied_to
+        .reserve(attempt("b"), &memory(200), &group(), RunOutlook::default())
+        .unwrap_err();
     assert_eq!(refused.to_string(), "memory: needs 200 MiB, 112 free");
 }
 
@@ -212,11 +216,23 @@ fn ports_of_reservations_and_reports_are_a_union() {
         ..Demand::default()
     };
     let record = record(&report(1, 512))
-        .reserve(attempt("a"), &port(80), &group())
+        .reserve(attempt("a"), &port(80), &group(), RunOutlook::default())
         .unwrap();
-    assert!(record.reserve(attempt("b"), &port(80), &group()).is_err());
-    assert!(record.reserve(attempt("b"), &port(22), &group()).is_err());
-    assert!(record.reserve(attempt("b"), &port(81), &group()).is_ok());
+    assert!(
+        record
+            .reserve(attempt("b"), &port(80), &group(), RunOutlook::default())
+            .is_err()
+    );
+    assert!(
+        record
+            .reserve(attempt("b"), &port(22), &group(), RunOutlook::default())
+            .is_err()
+    );
+    assert!(
+        record
+            .reserve(attempt("b"), &port(81), &group(), RunOutlook::default())
+            .is_ok()
+    );
 }
 
 #[test]
@@ -268,7 +284,9 @@ fn only_an_active_instance_with_a_connected_agent_is_a_candidate() {
 #[test]
 fn every_change_raises_the_revision() {
     let first = record(&report(1, 512));
-    let second = first.reserve(attempt("a"), &memory(1), &group()).unwrap();
+    let second = first
+        .reserve(attempt("a"), &memory(1), &group(), RunOutlook::default())
+        .unwrap();
     let third = second.place(&attempt("a"), task("t"), at(1)).unwrap();
     let fourth = third.release(&attempt("a")).unwrap();
     let revisions = [&first, &second, &third, &fourth].map(|record| record.state().revision.get());
@@ -294,7 +312,7 @@ fn the_event_of_a_version_that_was_described_before_brings_its_time() {
         ..report(2, 412)
     };
     let placed = record(&report(1, 512))
-        .reserve(attempt("a"), &memory(100), &group())
+        .reserve(attempt("a"), &memory(100), &group(), RunOutlook::default())
         .unwrap()
         .place(&attempt("a"), task("t"), at(2))
         .unwrap();

@@ -101,6 +101,25 @@ impl Amounts {
         }
     }
 
+    /// These free amounts with those given back.
+    pub(super) fn and(self, given_back: Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_add(given_back.cpu),
+            memory: self.memory.saturating_add(given_back.memory),
+            gpu: self.gpu.saturating_add(given_back.gpu),
+            eni: self.eni.saturating_add(given_back.eni),
+        }
+    }
+
+    /// What of this demand is missing in `room`, in parts of 2^16 of what is needed, added up.
+    pub(super) fn shares_missing(self, room: Self) -> u64 {
+        let missing = self.missing(room).each().into_iter().zip(self.each());
+        missing.fold(0, |sum: u64, (missing, needed)| {
+            let share = (u64::from(missing) << 16).checked_div(u64::from(needed));
+            sum.saturating_add(share.unwrap_or(0))
+        })
+    }
+
     /// The larger of each.
     #[inline]
     pub(super) fn max(self, other: Self) -> Self {

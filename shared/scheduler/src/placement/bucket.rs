@@ -125,8 +125,14 @@ impl Bucket {
         }
     }
 
-    /// The first instance with room whose key is from `from` on and before `until`.
-    pub(super) fn first_fit(&mut self, demand: Amounts, from: Key, until: Key) -> Option<Key> {
+    /// The first instance with room whose key is from `from` on and before `until`, and that is not barred.
+    pub(super) fn first_fit(
+        &mut self,
+        demand: Amounts,
+        barred: &[usize],
+        from: Key,
+        until: Key,
+    ) -> Option<Key> {
         // Of many buckets, most begin where a better one was found already.
         if self.first().is_none_or(|first| first >= until) {
             return None;
@@ -138,7 +144,7 @@ impl Bucket {
         let mut start = self.first_block_from(from);
         while let Some(position) = self.next_block(demand, start, end) {
             let (block, max) = (self.blocks.get_mut(position)?, self.maxima.get_mut(position)?);
-            if let Some(key) = block.first_fit(demand) {
+            if let Some(key) = block.first_fit(demand, barred) {
                 return (key < until).then_some(key);
             }
             if block.left > 0 {
@@ -204,8 +210,9 @@ impl Block {
         }
     }
 
-    fn first_fit(&self, demand: Amounts) -> Option<Key> {
-        let fits = self.entries.iter().find(|entry| entry.amounts.cover(demand));
-        fits.map(|entry| entry.key)
+    fn first_fit(&self, demand: Amounts, barred: &[usize]) -> Option<Key> {
+        let mut fits = self.entries.iter().filter(|entry| entry.amounts.cover(demand));
+        let free = fits.find(|entry| barred.is_empty() || !barred.contains(&ordinal_of(entry.key)));
+        free.map(|entry| entry.key)
     }
 }

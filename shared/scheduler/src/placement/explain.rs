@@ -6,6 +6,7 @@ use super::miss::{Miss, Yardstick};
 use super::occupancy::Occupancy;
 use crate::hold::{Dimension, Explanation, HoldReason, NearestMiss};
 use crate::resources::{Demand, Shortfall, fits};
+use crate::snapshot::InstanceView;
 
 /// Why `demand` fits nowhere.
 pub(super) fn reason(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> HoldReason {
@@ -24,6 +25,7 @@ pub(super) fn reason(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand
         nearest: misses
             .nearest
             .and_then(|(_, ordinal)| nearest_miss(occupancy, demand, ordinal)),
+        claim: None,
     };
     if explanation.nearest.is_none() {
         return HoldReason::NoInstanceMatches(explanation);
@@ -156,6 +158,14 @@ fn ever_fits(occupancy: &Occupancy<'_>, rules: &RuleSet, demand: &Demand) -> boo
     }
     let mut instances = rules.members().iter().filter_map(|it| view(*it as usize));
     instances.any(|instance| fits(demand, &instance.record.registered_room()).is_ok())
+}
+
+/// Whether a demand would fit on an instance if that were empty.
+pub(super) fn fits_when_empty(instance: &InstanceView, demand: &Demand) -> bool {
+    if demand.ports.is_empty() {
+        return registered(&instance.record).cover(Amounts::of_demand(demand));
+    }
+    fits(demand, &instance.record.registered_room()).is_ok()
 }
 
 fn registered(record: &crate::instance::InstanceRecord) -> Amounts {

@@ -136,7 +136,7 @@ impl Index {
                 (Ordering::Equal, Some((_, key))) => key,
                 (Ordering::Equal | Ordering::Less, _) => Key::MAX,
             };
-            if let Some(key) = bucket.first_fit(view.demand, from, until) {
+            if let Some(key) = bucket.first_fit(view.demand, view.barred, from, until) {
                 best = Some((bucket.example(), key));
             }
         }
@@ -163,7 +163,7 @@ impl Index {
                 self.keys
                     .get(*ordinal)
                     .is_some_and(|key| (from..until).contains(key))
-                    && view.occupancy.amounts(*ordinal).cover(view.demand)
+                    && view.fits(*ordinal)
                     && compare(lead, *ordinal, example).is_eq()
             };
             let chosen = scan::first_ranks(view).find(is_equal);
@@ -178,6 +178,7 @@ impl Index {
         let equals = equal.flat_map(|bucket| bucket.fits_between(view.demand, from, until));
         equals
             .map(ordinal_of)
+            .filter(|ordinal| !view.barred.contains(ordinal))
             .min_by(|one, other| compare(&tail, *one, *other).then(one.cmp(other)))
     }
 }

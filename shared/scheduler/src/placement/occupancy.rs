@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::amounts::Amounts;
 use super::column::{Column, ColumnId, MISSING};
 use crate::id::TaskGroup;
-use crate::resources::{Demand, HostPorts};
+use crate::resources::{Demand, HostPorts, ports_short};
 use crate::snapshot::{InstanceView, Snapshot};
 
 /// Neighbouring instances are passed over together when none of them has room. Few in tests, so that small
@@ -100,6 +100,17 @@ impl<'a> Occupancy<'a> {
     pub(super) fn ports_taken(&self, ordinal: usize) -> Option<&HostPorts> {
         let changed = self.ports_taken.get(&ordinal);
         changed.or_else(|| self.view(ordinal).map(|view| &view.record.room().ports_taken))
+    }
+
+    /// Whether these ports are free on an instance.
+    pub(super) fn has_ports(&self, ordinal: usize, ports: &HostPorts) -> bool {
+        let taken = || self.ports_taken(ordinal);
+        ports.is_empty() || taken().is_some_and(|taken| ports_short(ports, taken).is_none())
+    }
+
+    /// Whether a demand fits in what is free on an instance.
+    pub(super) fn fits(&self, ordinal: usize, demand: &Demand) -> bool {
+        self.amounts(ordinal).cover(Amounts::of_demand(demand)) && self.has_ports(ordinal, &demand.ports)
     }
 
     /// All placements, the oldest first.

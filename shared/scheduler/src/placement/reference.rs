@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::miss::Miss;
 use super::shuffle::Shuffle;
-use super::{OccupiedInstance, PlacementSeed, strategies_of};
+use super::{Misplaced, OccupiedInstance, PlacementSeed, strategies_of};
 use crate::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
 use crate::id::{ContainerInstanceArn, TaskGroup};
 use crate::report::{AgentConnection, InstanceStatus};
@@ -73,10 +73,28 @@ impl<'a> ReferencePlacement<'a> {
         group: &TaskGroup,
         seed: PlacementSeed,
     ) -> Result<ContainerInstanceArn, HoldReason> {
+        let placed = self.place_past(shape, group, seed, &[]);
+        placed.map_err(Misplaced::without_bars)
+    }
+
+    /// Places one task and takes its room. The instances in `barred`, by their position in the snapshot, are
+    /// passed over.
+    ///
+    /// # Errors
+    /// Why it is placed nowhere.
+    pub fn place_past(
+        &mut self,
+        shape: &Shape,
+        group: &TaskGroup,
+        seed: PlacementSeed,
+        barred: &[usize],
+    ) -> Result<ContainerInstanceArn, Misplaced> {
         let mut best: Option<(Vec<u64>, usize)> = None;
         let mut misfits = Vec::new();
+        let mut with_room = Vec::new();
         for (ordinal, instance) in self.instances.iter().enumerate() {
             match self.misfit(shape, group, instance) {
+                None if barred.contains(&ordinal) => with_room.push(ordinal),
                 None => {
                     let score = (self.score(shape, group, seed, ordinal, instance), ordinal);
                     if best.as_ref().is_none_or(|best| score < *best) {
@@ -87,10 +105,14 @@ impl<'a> ReferencePlacement<'a> {
             }
         }
         let Some((_, ordinal)) = best else {
-            return Err(reason(shape, &misfits));
+            return Err(if with_room.is_empty() {
+                Misplaced::Held(reason(shape, &misfits))
+            } else {
+                Misplaced::Barred(with_room)
+            });
         };
         let Some(chosen) = self.instances.get_mut(ordinal) else {
-            return Err(HoldReason::NoInstances);
+            return Err(Misplaced::Held(HoldReason::NoInstances));
         };
         if let Ok(left) = chosen.room.take(&shape.demand) {
             chosen.room = left;
@@ -221,6 +243,7 @@ fn reason(shape: &Shape, misfits: &[(&Instance<'_>, Misfit)]) -> HoldReason {
         filtered,
         short: short.into_iter().collect(),
         nearest: nearest.map(|(_, nearest)| nearest),
+        claim: None,
     };
     match explanation.nearest {
         None => HoldReason::NoInstanceMatches(explanation),

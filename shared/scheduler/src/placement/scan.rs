@@ -49,7 +49,7 @@ fn best_by(view: &View<'_, '_>, rest: &[Score<'_>], score: impl Fn(usize, &Amoun
                 Some(other) if score == smallest => compare(rest, ordinal, other).is_lt(),
                 _ => true,
             };
-            if better && view.has_ports(ordinal) {
+            if better && view.may_use(ordinal) {
                 (best, smallest) = (Some(ordinal), score);
             }
         }

@@ -9,7 +9,7 @@ use super::column::{Columns, MISSING};
 use super::filter::RuleSet;
 use super::occupancy::{GroupId, Occupancy};
 use super::shuffle::Shuffle;
-use crate::resources::{HostPorts, ports_short};
+use crate::resources::HostPorts;
 
 /// All that one decision looks at.
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +22,24 @@ pub(super) struct View<'v, 'a> {
     pub(super) demand: Amounts,
     pub(super) ports: &'v HostPorts,
     pub(super) seed: PlacementSeed,
+    /// Instances that must not be used, a handful.
+    pub(super) barred: &'v [usize],
 }
 
 impl<'v> View<'v, '_> {
     /// Whether the ports that the task needs are free.
     pub(super) fn has_ports(&self, ordinal: usize) -> bool {
-        let taken = || self.occupancy.ports_taken(ordinal);
-        self.ports.is_empty() || taken().is_some_and(|taken| ports_short(self.ports, taken).is_none())
+        self.occupancy.has_ports(ordinal, self.ports)
     }
 
-    /// Whether the task fits.
+    /// Whether the task may use the instance, by its ports and by the bars.
+    pub(super) fn may_use(&self, ordinal: usize) -> bool {
+        self.has_ports(ordinal) && !self.barred.contains(&ordinal)
+    }
+
+    /// Whether the task fits and may use the instance.
     pub(super) fn fits(&self, ordinal: usize) -> bool {
-        self.occupancy.amounts(ordinal).cover(self.demand) && self.has_ports(ordinal)
+        self.occupancy.amounts(ordinal).cover(self.demand) && self.may_use(ordinal)
     }
 
     /// What a strategy says of instances; the smaller number is preferred.

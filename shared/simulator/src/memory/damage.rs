@@ -101,7 +101,11 @@ impl MemoryLedger {
                     .insert(arn, InstanceView { record, attributes });
             }
             Replacement::Lane(record) => {
-                let stored = StoredLaneRecord { record, hold: None };
+                let stored = StoredLaneRecord {
+                    record,
+                    hold: None,
+                    claims: Vec::new(),
+                };
                 of_cluster.lanes.insert(stored.record.key.clone(), stored);
             }
             Replacement::Waiting(entry) => {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use berth_control::intake::{AfterFailure, InboundMessage};
 use berth_control::ports::Ledger as _;
-use berth_control::settings::Settings;
+use berth_control::settings::{Settings, WaitingPolicies};
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskId};
 use berth_scheduler::timestamp::Timestamp;
 use fastrand::Rng;
@@ -85,7 +85,8 @@ impl Engine {
             .iter()
             .filter_map(|name| ClusterName::parse(name).ok())
             .collect();
-        let settings = Settings::parse(&workload.clusters.join(","), "environment,resources");
+        let settings = Settings::parse(&workload.clusters.join(","), "environment,resources")
+            .and_then(|settings| settings.with_waiting_policy(workload.policy));
         let ecs = simulated_ecs(&workload, &clusters, began);
         let mut pace = Rng::with_seed(seed ^ 0x7061_6365);
         let [slow, quick] = RETRIES_MS;
@@ -107,6 +108,8 @@ impl Engine {
             clusters: Vec::new(),
             allowed_overrides: Default::default(),
             default_strategies: Vec::new(),
+            policies: WaitingPolicies::default(),
+            aging: None,
         };
         let engine = Self {
             world,

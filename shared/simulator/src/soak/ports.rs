@@ -15,11 +15,12 @@ use berth_control::wire::submission::TaskDefinitionName;
 use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{
-    ClusterName, ContainerInstanceArn, Generation, LaneKey, Revision, TaskArn, TaskId,
+    ClusterName, ContainerInstanceArn, Generation, LaneKey, Revision, TaskArn, TaskFamily, TaskId,
 };
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::LaunchOutcome;
 use berth_scheduler::report::TaskReport;
+use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Rank, WaitingTask};
@@ -357,6 +358,49 @@ impl Ledger for SoakPorts {
     ) -> Result<(), PortError> {
         self.table("record_hold", |world| {
             effect::at_once(world.ledger.record_hold(cluster, lane, reason, now))
+        })
+        .await
+    }
+
+    async fn record_claims(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        claims: &[ContainerInstanceArn],
+    ) -> Result<(), PortError> {
+        self.table("record_claims", |world| {
+            effect::at_once(world.ledger.record_claims(cluster, lane, claims))
+        })
+        .await
+    }
+
+    async fn count_run_time(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        bucket: RunTimeBucket,
+    ) -> Result<(), PortError> {
+        self.table("count_run_time", |world| {
+            effect::at_once(world.ledger.count_run_time(cluster, family, bucket))
+        })
+        .await
+    }
+
+    async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
+        self.table("load_run_times", |world| {
+            effect::at_once(world.ledger.load_run_times(cluster))
+        })
+        .await
+    }
+
+    async fn halve_run_times(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+        seen: &RunTimeCounts,
+    ) -> Result<(), PortError> {
+        self.table("halve_run_times", |world| {
+            effect::at_once(world.ledger.halve_run_times(cluster, family, seen))
         })
         .await
     }

@@ -336,6 +336,11 @@ impl Referee {
             );
             return;
         };
+        // A task that declares to be short may use an instance that is set aside for a higher-ranked one, where others
+        // may not.
+        if task.outlook().declared().is_some() {
+            return;
+        }
         let overtaken = waiters.range(..&task.rank).find(|(rank, attempt)| {
             let id = rank.task();
             attempt_while_waiting(rank) == Some(**attempt)

@@ -97,6 +97,8 @@ pub(super) struct Workload {
     pub(super) machines: Vec<(usize, Machine)>,
     pub(super) families: Vec<Family>,
     pub(super) letters: Vec<Letter>,
+    /// The waiting policy of all clusters.
+    pub(super) policy: &'static str,
     /// From PENDING to RUNNING, in milliseconds.
     pub(super) start_ms: u64,
     /// From the wish to stop to STOPPED, in milliseconds.
@@ -151,6 +153,10 @@ impl Workload {
             machines,
             families,
             letters,
+            policy: pick(
+                &mut random,
+                &["reserve", "reserve", "reserve:1", "strict", "fill"],
+            ),
             start_ms: pick(&mut random, &[0, 500, 3_000]),
             stop_ms: pick(&mut random, &[0, 0, 2_000, 30_000]),
             calm_at_ms,

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use berth_control::ports::{Ledger as _, PortError, StoredLane};
+use berth_control::settings::parse_policy;
 use berth_control::wire::wake::wake_message;
-use berth_scheduler::admission::{PlanLimits, plan};
+use berth_scheduler::admission::{PlanOptions, plan};
 use berth_scheduler::id::{AttemptNumber, ClusterName, ContainerInstanceArn};
 use berth_scheduler::report::{AgentConnection, InstanceReport};
+use berth_scheduler::run_time::RunOutlook;
 use berth_scheduler::snapshot::{InstanceView, Snapshot};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, Rank};
@@ -384,12 +386,20 @@ impl World {
                 // Entries that were left behind start nobody.
                 lane.heads
                     .retain(|head| self.attempt_while_waiting(&head.rank).is_some());
+                // Whether a short task may use an instance that is set aside changes with time alone.
+                for head in &mut lane.heads {
+                    head.outlook = RunOutlook::default();
+                }
             }
-            let limits = PlanLimits {
+            let run_times = self.peek(self.ledger.load_run_times(cluster)).unwrap_or_default();
+            let options = PlanOptions {
                 admissions_max: 1,
-                closed: BTreeSet::new(),
+                closed: &BTreeSet::new(),
+                policy: parse_policy(self.workload.policy).unwrap_or_default(),
+                now: self.now(),
+                run_times: &run_times,
             };
-            let plan = plan(&Snapshot::new(self.views(cluster)), &lanes, &limits);
+            let plan = plan(&Snapshot::new(self.views(cluster)), &lanes, &options);
             if let Some(admission) = plan.admissions.first() {
                 let detail = format!(
                     "nothing is under way, and `{}` could start on `{}`",

@@ -18,6 +18,7 @@ use berth_scheduler::id::{
     ClusterName, ContainerInstanceArn, Ec2InstanceId, ReportVersion, TaskArn, TaskGroup, TaskId,
 };
 use berth_scheduler::launch::LaunchOutcome;
+use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::progress::{Outcome, TaskState};
 use berth_scheduler::quantity::{CpuUnits, MemoryMib};
 use berth_scheduler::report::{
@@ -173,7 +174,14 @@ impl World {
     }
 
     pub(crate) fn cycle(&self) -> CycleEnd {
-        now(run_cycle(self.ports(), &cluster(), "test", self.deadline())).unwrap()
+        now(run_cycle(
+            self.ports(),
+            &cluster(),
+            WaitingPolicy::default(),
+            "test",
+            self.deadline(),
+        ))
+        .unwrap()
     }
 
     pub(crate) fn deadline(&self) -> Timestamp {

@@ -160,7 +160,11 @@ fn only_the_record_of_an_empty_instance_that_is_gone_expires() {
     };
     let group = berth_scheduler::id::TaskGroup::parse("family:etl").unwrap();
     let demand = berth_scheduler::resources::Demand::default();
-    let reserved = active.reserve(attempt, &demand, &group).unwrap().gone().unwrap();
+    let reserved = active
+        .reserve(attempt, &demand, &group, RunOutlook::default())
+        .unwrap()
+        .gone()
+        .unwrap();
     assert_eq!(expiry(&reserved), None);
 }
 

@@ -9,10 +9,10 @@ use proptest::sample::select;
 
 use berth_scheduler::attributes::{Fingerprint, RequiredAttribute};
 use berth_scheduler::constraint::expression::Expression;
-use berth_scheduler::hold::{Dimension, Explanation, Filter, HoldReason, NearestMiss};
+use berth_scheduler::hold::{Claim, Dimension, Explanation, Filter, HoldReason, NearestMiss};
 use berth_scheduler::id::{
     AttemptId, AttemptNumber, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, ReportVersion,
-    Revision, SubmissionId, SubnetId, TaskArn, TaskDefinitionArn, TaskGroup, TaskId,
+    Revision, SubmissionId, SubnetId, TaskArn, TaskDefinitionArn, TaskFamily, TaskGroup, TaskId,
 };
 use berth_scheduler::instance::InstanceState;
 use berth_scheduler::progress::{
@@ -28,10 +28,11 @@ use berth_scheduler::resources::{Demand, HostPorts, Resources, Room, fits};
 use berth_scheduler::retry::{
     EvaluateOnExit, ExitAction, MemoryGrowth, MemoryNeed, Pattern, RetryStrategy, RunCount,
 };
+use berth_scheduler::run_time::{RunOutlook, RunSeconds};
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy as Preference};
 use berth_scheduler::terms::Terms;
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::{Priority, Rank, WaitingTask};
+use berth_scheduler::waiting::{AgingSeconds, Priority, Rank, WaitingTask};
 
 use crate::records::{AppliedCommand, Appointment, CommandStamp, TaskRecord};
 use crate::wire::submission::{ContentHash, LaunchRequest};
@@ -60,7 +61,10 @@ pub(super) fn rank() -> impl Strategy<Value = Rank> {
     // Few priorities and instants, so that ties are common.
     let priority = select(vec![0, 1, 9, 10, 999, 1000]).prop_map(|number| Priority::new(number).unwrap());
     let instant = prop_oneof![timestamp(), Just(Timestamp::from_millis(1_000_000_000_000))];
-    (priority, instant, task_id()).prop_map(|(priority, at, task)| Rank::new(priority, at, &task))
+    let aging =
+        option::of(select(vec![1, 60, 3_600]).prop_map(|seconds| AgingSeconds::new(seconds).unwrap()));
+    (priority, instant, task_id(), aging)
+        .prop_map(|(priority, at, task, aging)| Rank::new(priority, at, &task).with_aging(aging))
 }
 
 pub(super) fn group() -> impl Strategy<Value = TaskGroup> {
@@ -68,10 +72,29 @@ pub(super) fn group() -> impl Strategy<Value = TaskGroup> {
 }
 
 pub(super) fn waiting_task() -> impl Strategy<Value = WaitingTask> {
-    (rank(), group(), any::<u64>()).prop_map(|(rank, group, stamp)| WaitingTask {
+    (rank(), group(), any::<u64>(), outlook()).prop_map(|(rank, group, stamp, outlook)| WaitingTask {
         rank,
         group,
         stamp: Revision::new(stamp),
+        outlook,
+    })
+}
+
+/// The family is always known: one that the group names is not stored.
+fn outlook() -> impl Strategy<Value = RunOutlook> {
+    let seconds = || option::of((1..=RunSeconds::MAX).prop_map(|seconds| RunSeconds::new(seconds).unwrap()));
+    ("[a-z]{1,3}", seconds(), seconds()).prop_map(|(family, expected, timeout)| RunOutlook {
+        family: TaskFamily::parse(&family).ok(),
+        expected,
+        timeout,
+    })
+}
+
+fn claim() -> impl Strategy<Value = Claim> {
+    (task_id(), option::of(timestamp())).prop_map(|(task, projected_start)| Claim {
+        task,
+        instance: instance_arn("a1"),
+        projected_start,
     })
 }
 
@@ -137,15 +160,15 @@ fn reservations() -> impl Strategy<Value = BTreeMap<AttemptId, Reservation>> {
         task,
         number: AttemptNumber::new(number),
     });
-    let reservation =
-        (demand(), group(), any::<u64>(), reservation_state()).prop_map(|(demand, group, version, state)| {
-            Reservation {
-                demand,
-                group,
-                reserved_at_version: ReportVersion::new(version),
-                state,
-            }
-        });
+    let reservation = (demand(), group(), any::<u64>(), reservation_state(), outlook()).prop_map(
+        |(demand, group, version, state, outlook)| Reservation {
+            demand,
+            group,
+            outlook,
+            reserved_at_version: ReportVersion::new(version),
+            state,
+        },
+    );
     btree_map(attempt, reservation, 0..4)
 }
 
@@ -306,14 +329,15 @@ fn nearest() -> impl Strategy<Value = Option<NearestMiss>> {
 fn explanation() -> impl Strategy<Value = Explanation> {
     let filtered = vec((filter(), 0..9_000_usize), 0..4);
     let short = vec((dimension(), 0..9_000_usize), 0..4);
-    (0..9_000_usize, filtered, short, nearest()).prop_map(|(evaluated, filtered, short, nearest)| {
-        Explanation {
+    (0..9_000_usize, filtered, short, nearest(), option::of(claim())).prop_map(
+        |(evaluated, filtered, short, nearest, claim)| Explanation {
             evaluated,
             filtered,
             short,
             nearest,
-        }
-    })
+            claim: claim.map(Box::new),
+        },
+    )
 }
 
 pub(super) fn hold_reason() -> impl Strategy<Value = HoldReason> {
@@ -324,6 +348,10 @@ pub(super) fn hold_reason() -> impl Strategy<Value = HoldReason> {
         explanation().prop_map(HoldReason::Shortfall),
         "[ -~]{0,12}".prop_map(|reason| HoldReason::RefusedByEcs { reason }),
         Just(HoldReason::Throttled),
+        request().prop_map(HoldReason::Paused),
+        (vec(claim(), 0..3), option::of(claim()))
+            .prop_map(|(set_aside, claim)| HoldReason::ReservedForHigherRank { set_aside, claim }),
+        task_id().prop_map(|head| HoldReason::BehindStrictHead { head }),
     ]
 }
 
@@ -349,6 +377,7 @@ pub(super) fn plain_shortfall() -> HoldReason {
             instance: instance_arn("a1"),
             shortfall,
         }),
+        claim: None,
     })
 }
 
@@ -541,6 +570,7 @@ pub(super) fn task() -> impl Strategy<Value = TaskRecord> {
                     .unwrap(),
                     demand,
                     strategies,
+                    expected: waiting.outlook.expected,
                     request: request.into(),
                     terms,
                     content: ContentHash::parse(&content).unwrap(),

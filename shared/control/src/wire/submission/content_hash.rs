@@ -53,6 +53,8 @@ impl fmt::Debug for ContentHash {
 pub(super) struct Content<'a> {
     pub(super) cluster: &'a str,
     pub(super) count: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expected_duration_seconds: Option<u32>,
     #[serde(serialize_with = "strategies_as_text")]
     pub(super) placement_strategy: &'a [Strategy],
     pub(super) priority: u16,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskGroup};
+use berth_scheduler::run_time::RunSeconds;
 use berth_scheduler::shape::{Constraint, PlacementTemplate, Strategy};
 use berth_scheduler::terms::Terms;
 use berth_scheduler::waiting::Priority;
@@ -22,12 +23,13 @@ use crate::wire::strict_json::field::{Field, Object, list_of};
 use crate::wire::terms::TermsForm;
 
 /// The fields of a submission.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "id",
     "priority",
     "cluster",
     "taskDefinition",
     "count",
+    "expectedDurationSeconds",
     "launchType",
     "placementConstraints",
     "placementStrategy",
@@ -56,6 +58,7 @@ struct Draft {
     cluster: Option<ClusterName>,
     task_definition: Option<TaskDefinitionName>,
     count: Option<u8>,
+    expected: Option<RunSeconds>,
     constraints: Vec<Constraint>,
     strategies: Vec<Strategy>,
     terms: Terms,
@@ -92,6 +95,7 @@ impl Draft {
                 self.task_definition = Some(field.parsed(TASK_DEFINITION_SHAPE, TaskDefinitionName::parse)?);
             }
             "count" => self.count = Some(field.whole_number(1..=i64::from(COUNT_MAX))?),
+            "expectedDurationSeconds" => self.expected = Some(decode_run_seconds(field)?),
             "launchType" => request.launch_type = decode_launch_type(field)?,
             "placementConstraints" => self.constraints = decode_constraints(field)?,
             "placementStrategy" => self.strategies = decode_strategies(field)?,
@@ -179,6 +183,7 @@ impl Draft {
         let content_hash = ContentHash::of(&Content {
             cluster: cluster.as_str(),
             count,
+            expected_duration_seconds: self.expected.map(RunSeconds::get),
             placement_strategy: &self.strategies,
             priority: self.priority.get(),
             request: LaunchRequest {
@@ -198,6 +203,7 @@ impl Draft {
             cluster,
             task_definition,
             count,
+            expected: self.expected,
             group: self.request.group.clone(),
             constraints: self.constraints,
             strategies: self.strategies,
@@ -212,6 +218,11 @@ fn decode_priority(field: &Field<'_>) -> Result<Priority, Refusal> {
     let number: u16 = field.whole_number(0..=i64::from(Priority::MAX))?;
     // `whole_number` has checked the range.
     Ok(Priority::new(number).unwrap_or_default())
+}
+
+fn decode_run_seconds(field: &Field<'_>) -> Result<RunSeconds, Refusal> {
+    let seconds: u32 = field.whole_number(1..=i64::from(RunSeconds::MAX))?;
+    RunSeconds::new(seconds).ok_or_else(|| field.refuse("out of range"))
 }
 
 /// The cluster that a field names, which must be one of the deployment's.

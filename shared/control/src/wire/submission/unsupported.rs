@@ -1,11 +1,8 @@
 //! Fields that a user may well expect to work, and why they do not.
 
-const NOT_YET: &str = "not supported yet: leave it out";
-
 /// Why a known field is refused; `None` for any other field.
 pub(super) fn reason_unsupported(field: &str) -> Option<&'static str> {
     Some(match field {
-        "expectedDurationSeconds" => NOT_YET,
         "volumeConfigurations" => {
             "not supported: Berth does not attach volumes; configure them in the task definition"
         }

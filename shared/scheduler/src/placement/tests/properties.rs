@@ -184,6 +184,7 @@ proptest! {
         shapes in proptest::collection::vec(any_shape(), 1..4),
         tasks in proptest::collection::vec((0_usize..4, 0..GROUPS.len(), any::<u64>()), 1..60),
         closed in proptest::collection::vec(0_usize..40, 0..3),
+        barred in proptest::collection::vec(proptest::collection::vec(0_usize..40, 0..6), 1..4),
         policy in any_policy(),
         told in any::<bool>(),
     ) {
@@ -199,9 +200,12 @@ proptest! {
         let groups: Vec<TaskGroup> = GROUPS.map(group).to_vec();
         for (shape, group, seed) in tasks {
             let shape = &shapes[shape % shapes.len()];
+            let barred = &barred[usize::try_from(seed).unwrap_or(0) % barred.len()];
             let seed = PlacementSeed::new(seed);
-            let expected = reference.place(shape, &groups[group], seed);
-            prop_assert_eq!(fast.place(shape, &groups[group], seed), expected, "{:?}", shape);
+            let expected = reference.place_past(shape, &groups[group], seed, barred);
+            let chosen = fast.place_past(shape, &groups[group], seed, barred);
+            let chosen = chosen.map(|ordinal| snapshot.instances()[ordinal].record.arn().clone());
+            prop_assert_eq!(chosen, expected, "{:?} past {:?}", shape, barred);
         }
     }
 }

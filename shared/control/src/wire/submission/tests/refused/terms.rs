@@ -25,6 +25,16 @@ fn times_are_instants_and_in_order() {
         (r#""timeoutSeconds": 59"#, "timeoutSeconds", "from 60 to"),
         (r#""timeoutSeconds": 31536001"#, "timeoutSeconds", "out of range"),
         (r#""timeoutSeconds": "60""#, "timeoutSeconds", "whole number"),
+        (
+            r#""expectedDurationSeconds": 0"#,
+            "expectedDurationSeconds",
+            "from 1 to",
+        ),
+        (
+            r#""expectedDurationSeconds": 1.5"#,
+            "expectedDurationSeconds",
+            "whole number",
+        ),
     ]);
 }
 

@@ -60,11 +60,6 @@ fn what_is_not_one_json_object_is_refused() {
 fn fields_that_do_not_work_are_refused_by_name() {
     check_parts(&[
         (
-            r#""expectedDurationSeconds": 300"#,
-            "expectedDurationSeconds",
-            "not supported yet",
-        ),
-        (
             r#""volumeConfigurations": []"#,
             "volumeConfigurations",
             "not supported",
