@@ -86,7 +86,9 @@ pub(super) fn commit(world: &World, mut change: OwnedChange) -> Result<Committed
         (&change.task, &change.turn, &instance_before, &change.instance)
         && task_before.as_ref() != Some(task)
     {
-        referee.reserved(change.by, task, before, |rank| world.attempt_while_waiting(rank));
+        // An entry that was damaged a moment ago is seen by nobody.
+        let waiting_now = world.waiters(&task.cluster);
+        referee.reserved(change.by, task, before, |rank| waiting_now.get(rank).copied());
         if world.has(Mutation::DequeueAtReservation) {
             at_once(
                 world

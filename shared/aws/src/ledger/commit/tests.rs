@@ -1,5 +1,6 @@
 use aws_sdk_dynamodb::types::CancellationReason;
 use berth_scheduler::id::Epoch;
+use berth_scheduler::run_time::RunOutlook;
 use serde_json::json;
 
 use super::*;
