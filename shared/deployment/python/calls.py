@@ -6,7 +6,7 @@ makes so little enough.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from template import ROOT
 
-FLOWS = ["intake", "submit", "wake", "track", "reconcile", "cycle"]
+FLOWS = ["intake", "submit", "obey", "follow_up", "requirements", "wake", "track", "reconcile", "cycle"]
 # How the adapters name what the template names otherwise.
 RESOURCES = {
     "tables.capacity": "CapacityTable",
@@ -110,8 +110,14 @@ def _flows() -> dict[str, list[str]]:
     flows: dict[str, list[str]] = {}
     for flow in FLOWS:
         assert (folder / f"{flow}.rs").exists(), f"the flow `{flow}` is gone: say here which flows there are"
-        _functions_in([folder / f"{flow}.rs", *_sources(folder / flow)], flows)
+        _functions_in([folder / f"{flow}.rs", *_sources(folder / flow)], flows, _name_by_kind)
     return flows
+
+
+def _name_by_kind(name: str, text: str, start: int) -> str:
+    """Tells methods, which get a dot, from free functions: `messenger.refuse(...)` does not call `fn refuse`."""
+    is_method = re.compile(r"(?:<[^(]*>)?\(\s*&?(?:mut )?self\b").match(text, start)
+    return f".{name}" if is_method else name
 
 
 def _port_methods() -> set[str]:
@@ -131,7 +137,11 @@ def _closure(entry: str, functions: dict[str, list[str]]) -> set[str]:
 
 
 def _all_calls(body: str) -> set[str]:
-    return set(re.findall(r"(\w+)\(", body)) | set(re.findall(r"::(\w+)\b", body))
+    """Free functions and, with a dot, methods that a body names."""
+    of_types = set(re.findall(r"\b[A-Z]\w*::(\w+)\b", body))
+    of_modules = set(re.findall(r"\b[a-z]\w*::(\w+)\b", body))
+    methods = {f".{name}" for name in _method_calls(body) | of_types}
+    return set(re.findall(r"(?<![\w.])(\w+)\(", body)) | of_types | of_modules | methods
 
 
 def _own_calls(body: str) -> set[str]:
@@ -149,13 +159,17 @@ def _functions(folder: Path) -> dict[str, list[str]]:
     return functions
 
 
-def _functions_in(paths: Iterable[Path], functions: dict[str, list[str]]) -> None:
+def _functions_in(
+    paths: Iterable[Path],
+    functions: dict[str, list[str]],
+    name_of: Callable[[str, str, int], str] = lambda name, _text, _start: name,
+) -> None:
     for path in paths:
         text = _plain(path)
         for start in re.finditer(r"\bfn (\w+)", text):
             body = _body(text, start.end())
             if body:
-                functions.setdefault(start[1], []).append(body)
+                functions.setdefault(name_of(start[1], text, start.end()), []).append(body)
 
 
 def _body(text: str, start: int) -> str:
@@ -178,5 +192,5 @@ def _sources(folder: Path) -> list[Path]:
 def _plain(path: Path) -> str:
     """The source without tests, comments and the insides of strings and characters."""
     text = path.read_text().partition("#[cfg(test)]")[0]
-    text = re.sub(r'//[^\n]*|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'', lambda match: '""' if match[0][0] == '"' else " ", text)
+    text = re.sub(r'//[^\n]*|"(?:\\[\s\S]|[^"\\])*"|\'(?:\\.|[^\'\\])\'', lambda match: '""' if match[0][0] == '"' else " ", text)
     return text

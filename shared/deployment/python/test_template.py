@@ -210,6 +210,9 @@ def test_every_power_over_ecs_ends_at_the_clusters_of_the_deployment():
                 case ["ecs:RunTask"]:
                     assert statement["Resource"] == f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/*"
                     assert condition == {"ArnEquals": {"ecs:cluster": clusters}}
+                case ["ecs:StopTask"]:
+                    assert statement["Resource"] == f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/*"
+                    assert condition == {"ArnEquals": {"ecs:cluster": clusters}}
                 case ["ecs:TagResource"]:
                     assert statement["Resource"] == f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/*"
                     assert condition == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
@@ -263,6 +266,10 @@ def variables_read_by_the_code() -> set[str]:
     }
 
 
+# Set for code that is about to be merged: delete what the code reads by now.
+VARIABLES_AHEAD_OF_THE_CODE = {"BERTH_WAITING_POLICY", "BERTH_AGING_SECONDS"}
+
+
 def test_the_template_sets_the_variables_that_the_code_reads(template):
     set_by_template = {
         variable
@@ -270,13 +277,19 @@ def test_the_template_sets_the_variables_that_the_code_reads(template):
         for variable in template.environment(function)
         if variable.startswith("BERTH_")
     }
-    assert set_by_template == variables_read_by_the_code()
+    assert set_by_template == variables_read_by_the_code() | VARIABLES_AHEAD_OF_THE_CODE
 
 
 def test_the_admitter_knows_when_a_submission_is_received_for_the_last_time(template):
     redrive = template.resources("AWS::SQS::Queue")["SubmissionQueue"]["RedrivePolicy"]
     known = template.environment("Admitter")["BERTH_SUBMISSION_RECEIVES_MAX"]
     assert known == str(redrive["maxReceiveCount"])
+
+
+def test_records_are_kept_for_as_many_days_as_the_code_accepts(template):
+    least = rust_constant("shared/aws/src/config.rs", "TASK_RETENTION_DAYS")
+    days = template.source["Parameters"]["TaskRetentionDays"]
+    assert (days["Default"], days["MinValue"], days["MaxValue"]) == (least, least, 3650)
 
 
 def test_the_stand_in_for_ecs_is_used_only_when_it_is_given():
@@ -307,6 +320,8 @@ BY_LAMBDA = {
     },
     "Reconciler": {("sqs:SendMessage", "EventDeadLetterQueue")},
 }
+# Granted to code that is about to be merged, which learns run times: delete what the code calls by now.
+GRANTS_AHEAD_OF_THE_CODE = {"CapacityTracker": {("dynamodb:UpdateItem", "TasksTable")}}
 # RunTask needs them besides its own permission: for the tags, and for the roles of the task definition.
 BY_RUN_TASK = {("ecs:TagResource", None), ("iam:PassRole", None)}
 
@@ -329,7 +344,7 @@ def granted(template: Template, function: str) -> set[calls.Call]:
 def test_a_function_may_do_exactly_what_its_code_calls(function):
     template = Template(PassRoleArns=f"arn:aws:iam::{ACCOUNT}:role/etl-task")
     called = calls.calls_of(FUNCTIONS[function])
-    needed = called | BY_LAMBDA[function]
+    needed = called | BY_LAMBDA[function] | GRANTS_AHEAD_OF_THE_CODE.get(function, set())
     if ("ecs:RunTask", None) in called:
         needed |= BY_RUN_TASK
     assert granted(template, function) == needed
