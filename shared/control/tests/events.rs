@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use berth_control::settings::Settings;
+use berth_control::wire::command::Order;
 use berth_control::wire::event::{DecodedEvent, IgnoredEvent, decode_event};
 use berth_control::wire::refusal::Refusal;
 use berth_control::wire::submission::{Message, Submission, decode_message};
@@ -333,6 +334,24 @@ fn events_that_would_harm_a_record_or_concern_nobody_are_ignored_with_the_reason
         );
     }
     assert_eq!(ignored("service-action").kind(), "other-kind");
+}
+
+#[test]
+fn every_kind_of_command_is_read() {
+    let actions: Vec<String> = messages("commands")
+        .into_iter()
+        .map(|message| match message.unwrap() {
+            Message::Command(command) => match command.order {
+                Order::Tasks(action, _) => action.as_str().to_owned(),
+                Order::Cluster(action, _) => format!("{action:?}"),
+            },
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        actions,
+        ["hold", "changePriority", "release", "cancel", "Pause", "Resume"]
+    );
 }
 
 #[test]
