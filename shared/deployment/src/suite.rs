@@ -1,4 +1,4 @@
-//! A suite: one pytest file with what it needs.
+//! A suite: pytest files with what they need.
 
 use std::env;
 use std::fs;
@@ -21,7 +21,7 @@ const VARIABLES_OF_THE_TEST: [&str; 6] = [
     "CARGO_TARGET_TMPDIR",
 ];
 
-/// One pytest file with what it needs.
+/// Pytest files with what they need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
     /// The template by itself, and beside the code it deploys.
@@ -45,14 +45,8 @@ impl Suite {
         let emulator = prepare(workspace, "emulator", Dependencies::Included)?;
         let mut pytest = Command::new(emulator.join("python"));
         pytest.current_dir(workspace.deployment().join("python"));
-        pytest.args([
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "--durations=5",
-            self.file(),
-        ]);
+        pytest.args(["-m", "pytest", "-p", "no:cacheprovider", "--durations=5"]);
+        pytest.args(self.files());
         pytest.env("PYTHONDONTWRITEBYTECODE", "1");
         pytest.env("BERTH_SCRATCH", workspace.scratch());
         if self != Self::EcsEndpoint {
@@ -78,17 +72,18 @@ impl Suite {
             return Ok(());
         }
         Err(Failure::TestsFailed {
-            suite: self.file(),
+            suite: self.files().first().copied().unwrap_or_default(),
             report: workspace.scratch(),
         })
     }
 
-    fn file(self) -> &'static str {
+    fn files(self) -> &'static [&'static str] {
         match self {
-            Self::Template => "test_template.py",
-            Self::EcsEndpoint => "test_ecs_endpoint.py",
-            Self::Stack => "test_stack.py",
-            Self::StackFaults => "test_stack_faults.py",
+            Self::Template => &["test_template.py"],
+            Self::EcsEndpoint => &["test_ecs_endpoint.py"],
+            // One deployed stack for both.
+            Self::Stack => &["test_stack.py", "test_stack_lifetime.py"],
+            Self::StackFaults => &["test_stack_faults.py"],
         }
     }
 }

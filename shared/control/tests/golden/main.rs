@@ -1,7 +1,7 @@
 //! The stored forms of every release are read by this one.
 //!
-//! `tests/records-v1` holds one record of every kind as the release with schema 1 wrote it. Those files are never
-//! changed: they are what the tables of a deployment hold when it is upgraded. Whoever raises the schema number adds
+//! `tests/records-v1` holds one record of every kind as the release with schema 1 wrote it, `tests/records-v2` tasks as
+//! the one with schema 2 did. Those files are never changed: they are what the tables of a deployment hold when it is upgraded. Whoever raises the schema number adds
 //! a folder beside it, and a field that the old records lack gets its default in `values`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -16,12 +16,13 @@ use berth_control::records::form::{RecordError, SCHEMA};
 use berth_control::records::{attributes, hold, instance, lane, task, waiting};
 use serde_json::{Value, json};
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/records-v1")
+/// The records as the release with this schema number wrote them.
+fn folder(schema: u64) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/records-v{schema}"))
 }
 
-fn stored(name: &str) -> Value {
-    let path = folder().join(format!("{name}.json"));
+fn stored(schema: u64, name: &str) -> Value {
+    let path = folder(schema).join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -31,15 +32,15 @@ fn check<T: PartialEq + Debug>(
     values: Vec<(&str, T)>,
     read: impl Fn(&Value) -> Result<T, RecordError>,
     write: impl Fn(&T) -> Value,
-    schema: u64,
+    [then, now]: [u64; 2],
 ) -> Vec<String> {
     let mut names = Vec::new();
     for (name, value) in values {
-        let stored = stored(name);
-        assert_eq!(stored.get("schema"), Some(&json!(1)), "{name}");
+        let stored = stored(then, name);
+        assert_eq!(stored.get("schema"), Some(&json!(then)), "{name}");
         assert_eq!(read(&stored).as_ref(), Ok(&value), "{name}");
         let today = write(&value);
-        assert_eq!(today.get("schema"), Some(&json!(schema)), "{name}");
+        assert_eq!(today.get("schema"), Some(&json!(now)), "{name}");
         assert_eq!(read(&today).as_ref(), Ok(&value), "{name}");
         names.push(format!("{name}.json"));
     }
@@ -48,30 +49,54 @@ fn check<T: PartialEq + Debug>(
 
 #[test]
 fn every_record_of_schema_1_is_read_as_it_was_meant() {
-    let mut names = check(values::tasks(), task::from_json, task::to_json, task::SCHEMA);
+    let mut names = check(values::tasks(), task::from_json, task::to_json, [1, task::SCHEMA]);
     names.extend(check(
         values::instances(),
         instance::from_json,
         instance::to_json,
-        SCHEMA,
+        [1, SCHEMA],
     ));
-    names.extend(check(values::lanes(), lane::from_json, lane::to_json, SCHEMA));
+    names.extend(check(
+        values::lanes(),
+        lane::from_json,
+        lane::to_json,
+        [1, SCHEMA],
+    ));
     names.extend(check(
         values::waiting(),
         waiting::from_json,
         waiting::to_json,
-        SCHEMA,
+        [1, SCHEMA],
     ));
     names.extend(check(
         values::attributes(),
         attributes::from_json,
         attributes::to_json,
-        SCHEMA,
+        [1, SCHEMA],
     ));
-    names.extend(check(values::holds(), hold::from_json, hold::to_json, SCHEMA));
-    let files = std::fs::read_dir(folder()).unwrap();
-    let files: BTreeSet<String> = files
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), files);
+    names.extend(check(
+        values::holds(),
+        hold::from_json,
+        hold::to_json,
+        [1, SCHEMA],
+    ));
+    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), files_of(1));
+}
+
+/// Tasks have a schema number of their own.
+#[test]
+fn every_task_of_schema_2_is_read_as_it_was_meant() {
+    let names = check(
+        values::tasks_of_2(),
+        task::from_json,
+        task::to_json,
+        [2, task::SCHEMA],
+    );
+    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), files_of(2));
+}
+
+fn files_of(schema: u64) -> BTreeSet<String> {
+    let files = std::fs::read_dir(folder(schema)).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use berth_control::records::{LaneRecord, TaskRecord};
+use berth_control::records::{AppliedCommand, CommandStamp, LaneRecord, TaskRecord};
 use berth_control::wire::submission::{ContentHash, LaunchRequest};
 use berth_scheduler::attributes::{AttributeSet, Fingerprint, RequiredAttribute};
 use berth_scheduler::constraint::expression::Expression;
@@ -13,19 +13,23 @@ use berth_scheduler::id::{
 };
 use berth_scheduler::instance::{InstanceRecord, InstanceState};
 use berth_scheduler::progress::{
-    FinalTask, FinishedRun, Outcome, ReservedTask, StartedTask, TaskProgress, TaskState,
+    FinalTask, FinishedRun, Outcome, Request, ReservedTask, StartedTask, StopCause, StopRequest,
+    TaskProgress, TaskState,
 };
-use berth_scheduler::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
+use berth_scheduler::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib, Seconds};
 use berth_scheduler::report::{AgentConnection, InstanceStatus, TaskEnd};
 use berth_scheduler::reservation::{
     OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage,
 };
 use berth_scheduler::resources::{Demand, EniRoom, HostPorts, Resources, Room, fits};
-use berth_scheduler::run_time::RunOutlook;
+use berth_scheduler::retry::{
+    EvaluateOnExit, ExitAction, MemoryGrowth, MemoryNeed, Pattern, RetryStrategy, RunCount,
+};
+use berth_scheduler::run_time::{RunOutlook, RunSeconds};
 use berth_scheduler::shape::{BinpackField, Constraint, Shape, SpreadField, Strategy};
 use berth_scheduler::terms::Terms;
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::{Priority, Rank, WaitingTask};
+use berth_scheduler::waiting::{AgingSeconds, Priority, Rank, WaitingTask};
 use serde_json::json;
 
 const EXPRESSION: &str = "attribute:ecs.instance-type =~ g2.* and attribute:stack != prod";
@@ -179,6 +183,102 @@ pub(crate) fn tasks() -> Vec<(&'static str, TaskRecord)> {
         ("task-refused", task("etl-8", 1, refused, plain())),
         ("task-doubt", task("etl-9", 1, doubt, plain())),
     ]
+}
+
+/// What schema 2 added to tasks: final states, terms, strategies, runs, commands, and what people asked for.
+pub(crate) fn tasks_of_2() -> Vec<(&'static str, TaskRecord)> {
+    let final_task = |outcome, run| {
+        TaskState::Final(FinalTask {
+            outcome,
+            reason: "because".to_owned(),
+            at: at("2026-11-21T11:00:00.000Z"),
+            run,
+        })
+    };
+    let run = || {
+        Some(FinishedRun {
+            task: ecs_task("4d9bb5e5"),
+            end: TaskEnd {
+                container_reason: Some("OutOfMemoryError: Container killed due to memory usage".to_owned()),
+                ..end()
+            },
+        })
+    };
+    let of = |name, state| task(name, 1, state, LaunchRequest::default());
+    let request = |reason: &str| Request {
+        at: at("2026-11-21T10:30:00.000Z"),
+        reason: Some(reason.to_owned()),
+    };
+    let mut waiting = of(
+        "etl-4",
+        TaskState::Waiting {
+            last_refusal: Some("failed".to_owned()),
+        },
+    );
+    waiting.strategies = vec![Strategy::Binpack(BinpackField::Memory), Strategy::Random];
+    waiting.expected = RunSeconds::new(900);
+    waiting.terms = terms();
+    waiting.rank = waiting.rank.with_aging(AgingSeconds::new(60));
+    waiting.progress.runs = RunCount {
+        failed: 1,
+        hosts_lost: 2,
+    };
+    waiting.progress.memory = MemoryNeed::More;
+    waiting.progress.hold = Some(request("input is late"));
+    waiting.commands = vec![AppliedCommand {
+        action: "changePriority".to_owned(),
+        priority: Some(50),
+        previous_priority: Some(7),
+        stamp: CommandStamp {
+            sent_at: at("2026-11-21T10:29:00.000Z"),
+            message_id: "m-1".to_owned(),
+        },
+        reason: Some("urgent".to_owned()),
+    }];
+    let started = TaskState::Started(StartedTask {
+        instance: instance("a1"),
+        task: ecs_task("4d9bb5e5"),
+        started_at: at("2026-11-21T10:00:02.000Z"),
+    });
+    let mut stopping = of("etl-5", started);
+    stopping.progress.stop = Some(StopRequest {
+        cause: StopCause::TimedOut,
+        request: request("ran for 3600 s"),
+    });
+    vec![
+        ("task-succeeded", of("etl", final_task(Outcome::Succeeded, run()))),
+        ("task-failed", of("etl-2", final_task(Outcome::Failed, run()))),
+        (
+            "task-cancelled",
+            of("etl-3", final_task(Outcome::Cancelled, None)),
+        ),
+        ("task-expired", of("etl-6", final_task(Outcome::Expired, None))),
+        ("task-refused", of("etl-7", final_task(Outcome::Refused, None))),
+        ("task-waiting-on-hold", waiting),
+        ("task-stopping", stopping),
+    ]
+}
+
+fn terms() -> Terms {
+    let rule = EvaluateOnExit {
+        on_exit_code: Pattern::parse("1*"),
+        on_reason: Pattern::parse("CannotPull*"),
+        on_status_reason: None,
+        action: ExitAction::Exit,
+    };
+    Terms {
+        not_before: Some(at("2026-11-21T22:00:00.000Z")),
+        start_by: Some(at("2026-11-22T04:00:00.000Z")),
+        timeout: Some(Seconds::new(3_600)),
+        retry: RetryStrategy {
+            attempts: 3,
+            evaluate_on_exit: vec![rule],
+            on_out_of_memory: Some(MemoryGrowth {
+                increase_percent: 50,
+                maximum: MemoryMib::new(3_072),
+            }),
+        },
+    }
 }
 
 fn attempt(number: u64, task: &str) -> AttemptId {
