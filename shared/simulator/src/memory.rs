@@ -19,6 +19,7 @@ use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskId};
 use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::progress::Request;
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::snapshot::InstanceView;
 use berth_scheduler::timestamp::Timestamp;
@@ -440,6 +441,12 @@ impl Ledger for MemoryLedger {
             }
         });
         Ok(())
+    }
+
+    async fn load_pause(&self, cluster: &ClusterName) -> Result<Option<Request>, PortError> {
+        Ok(self.with(cluster, |tables| {
+            tables.pause.as_ref().and_then(|order| order.pause.clone())
+        }))
     }
 
     async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {
