@@ -96,7 +96,7 @@ pub(super) fn of_tasks(tasks: &[TaskRecord], view: Option<&View>, now: Timestamp
     let order = view.map(order).unwrap_or_default();
     let answers: Vec<TaskAnswer> = tasks
         .iter()
-        .map(|task| of_task(task, view, &order, now))
+        .map(|task| told_of(task, view, &order, now))
         .collect();
     json!({"tasks": answers})
 }
@@ -128,7 +128,7 @@ fn order(view: &View) -> Vec<(&WaitingTask, &StoredLane)> {
     order
 }
 
-fn of_task(
+fn told_of(
     task: &TaskRecord,
     view: Option<&View>,
     order: &[(&WaitingTask, &StoredLane)],
