@@ -34,6 +34,7 @@ use berth_scheduler::id::{
     ClusterName, ContainerInstanceArn, Generation, LaneKey, Revision, TaskFamily, TaskId,
 };
 use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::progress::Request;
 use berth_scheduler::quantity::Seconds;
 use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::shape::Shape;
@@ -275,6 +276,10 @@ impl Ledger for DynamoLedger {
 
     async fn set_pause(&self, cluster: &ClusterName, order: &PauseOrder) -> Result<(), PortError> {
         Box::pin(self.write_pause(cluster, order)).await
+    }
+
+    async fn load_pause(&self, cluster: &ClusterName) -> Result<Option<Request>, PortError> {
+        Box::pin(self.read_pause(cluster)).await
     }
 
     async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {

@@ -6,6 +6,7 @@
 //! - [`intake`]: a batch of SQS messages; [`submit`] stores each submission once
 //! - [`obey`]: commands change what was submitted
 //! - [`cycle`]: the admission cycle: load, resolve, decide, reserve, launch, settle
+//! - [`status`]: what somebody who asks is told of a task or a cluster
 //! - [`track`]: what ECS reports becomes capacity records
 //! - [`reconcile`]: records are compared with what ECS says, and repaired
 //! - [`damage`]: records that cannot be read, and what takes their place
@@ -23,6 +24,7 @@ pub mod reconcile;
 pub mod records;
 mod requirements;
 pub mod settings;
+pub mod status;
 pub mod submit;
 pub mod track;
 pub mod wake;

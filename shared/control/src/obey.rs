@@ -251,10 +251,5 @@ fn unknown(target: &Target, stamp: &CommandStamp, now: Timestamp) -> Result<Obey
             message: format!("no task `{id}` is known yet; its submission may be on its way"),
         });
     }
-    Ok(Obeyed::Refused(Refusal::without_position(
-        Some("id"),
-        format!(
-            "id: no task `{id}` is known: it was never accepted, or has ended and its record is no longer kept"
-        ),
-    )))
+    Ok(Obeyed::Refused(Refusal::of_unknown_task(&id)))
 }

@@ -302,6 +302,9 @@ pub trait Ledger {
         order: &PauseOrder,
     ) -> impl Future<Output = Result<(), PortError>>;
 
+    /// Reads since when and why nothing may be started in a cluster, if so.
+    fn load_pause(&self, cluster: &ClusterName) -> impl Future<Output = Result<Option<Request>, PortError>>;
+
     /// Counts a fact that may let a task start, and tells whether somebody is awake to see it.
     fn bump(&self, cluster: &ClusterName) -> impl Future<Output = Result<Attention, PortError>>;
 

@@ -14,8 +14,9 @@ use berth_control::settings::Settings;
 use berth_control::wire::command::Order;
 use berth_control::wire::event::{DecodedEvent, IgnoredEvent, decode_event};
 use berth_control::wire::refusal::Refusal;
+use berth_control::wire::status::{Question, decode_question};
 use berth_control::wire::submission::{Message, Submission, decode_message};
-use berth_scheduler::id::AttemptId;
+use berth_scheduler::id::{AttemptId, SubmissionId};
 use berth_scheduler::instance::{InstanceRecord, Observed, observe};
 use berth_scheduler::report::{InstanceReport, TaskEnd, TaskReport, TaskStatus};
 use berth_scheduler::resources::Room;
@@ -107,6 +108,7 @@ fn the_table_lists_every_file_once_with_the_function_that_reads_it() {
         let expected = match file.split('-').next() {
             Some("eventbridge") => "CapacityTracker",
             Some("sqs") => "Admitter",
+            Some("status") => "TaskStatus",
             _ => "Reconciler",
         };
         assert_eq!(function, expected, "{file}");
@@ -120,7 +122,8 @@ fn the_table_lists_every_file_once_with_the_function_that_reads_it() {
 
 #[test]
 fn every_eventbridge_file_is_a_whole_event_of_one_account_and_region() {
-    for name in file_names().iter().filter(|name| !name.starts_with("sqs-")) {
+    let of_eventbridge = |name: &&String| name.starts_with("eventbridge-") || name.starts_with("schedule-");
+    for name in file_names().iter().filter(of_eventbridge) {
         let event = json(name);
         assert_eq!(event["version"], "0", "{name}");
         assert_eq!(
@@ -140,6 +143,19 @@ fn every_eventbridge_file_is_a_whole_event_of_one_account_and_region() {
         let about = detail.get("taskArn").or(detail.get("containerInstanceArn"));
         assert!(about.is_none_or(|arn| arn == resource), "{name}");
     }
+}
+
+#[test]
+fn the_questions_are_understood_and_the_mistyped_one_is_not() {
+    let ask = |name: &str| decode_question(&read(name), &settings());
+    let report = SubmissionId::parse("report-2026-11-21").unwrap();
+    assert_eq!(ask("status-task.json"), Ok(Question::Submission(report)));
+    assert!(matches!(
+        ask("status-cluster.json"),
+        Ok(Question::Cluster { top: 5, .. })
+    ));
+    let refusal = ask("status-mistyped.json").unwrap_err();
+    assert_eq!(refusal.reason, "tpo: unknown field; did you mean `top`?");
 }
 
 #[test]

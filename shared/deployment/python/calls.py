@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from template import ROOT
 
-FLOWS = ["intake", "submit", "obey", "follow_up", "requirements", "wake", "track", "reconcile", "cycle"]
+FLOWS = ["intake", "submit", "obey", "follow_up", "requirements", "status", "wake", "track", "reconcile", "cycle"]
 # How the adapters name what the template names otherwise.
 RESOURCES = {
     "tables.capacity": "CapacityTable",

@@ -234,6 +234,18 @@ def test_capacity_tracker_may_not_call_ecs(template):
     assert not [action for action in allowed if action.startswith("ecs:")]
 
 
+def test_task_status_may_only_read(template):
+    allowed = {action for statement in template.statements("TaskStatus") for action in actions(statement)}
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert allowed - logs == {"dynamodb:GetItem", "dynamodb:Query"}
+
+
+def test_every_function_has_an_alarm_on_its_errors(template):
+    alarms = template.resources("AWS::CloudWatch::Alarm").values()
+    watched = {alarm["Dimensions"][0]["Value"] for alarm in alarms if alarm["MetricName"] == "Errors"}
+    assert watched == set(template.functions()) == set(FUNCTIONS)
+
+
 def test_no_role_may_be_passed_unless_it_is_listed():
     def passing(template: Template) -> list[dict]:
         return [
@@ -309,7 +321,12 @@ def test_the_template_offers_the_overrides_that_the_code_knows(template):
 
 # ---- Permissions beside the code.
 
-FUNCTIONS = {"CapacityTracker": "capacity-tracker", "Admitter": "admitter", "Reconciler": "reconciler"}
+FUNCTIONS = {
+    "CapacityTracker": "capacity-tracker",
+    "Admitter": "admitter",
+    "Reconciler": "reconciler",
+    "TaskStatus": "task-status",
+}
 # What the Lambda service does in the function's name: no line of code calls it.
 BY_LAMBDA = {
     "CapacityTracker": {("sqs:SendMessage", "EventDeadLetterQueue")},
@@ -319,6 +336,7 @@ BY_LAMBDA = {
         for queue in ("SubmissionQueue", "WakeQueue")
     },
     "Reconciler": {("sqs:SendMessage", "EventDeadLetterQueue")},
+    "TaskStatus": set(),
 }
 # Granted to code that is about to be merged, which learns run times: delete what the code calls by now.
 GRANTS_AHEAD_OF_THE_CODE = {"CapacityTracker": {("dynamodb:UpdateItem", "TasksTable")}}

@@ -21,6 +21,7 @@ use berth_scheduler::id::{
     ClusterName, ContainerInstanceArn, Epoch, Generation, LaneKey, Revision, TaskFamily, TaskId,
 };
 use berth_scheduler::instance::InstanceRecord;
+use berth_scheduler::progress::Request;
 use berth_scheduler::report::InstanceStatus;
 use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::snapshot::InstanceView;
@@ -500,6 +501,12 @@ impl Ledger for MemoryLedger {
             }
         });
         Ok(())
+    }
+
+    async fn load_pause(&self, cluster: &ClusterName) -> Result<Option<Request>, PortError> {
+        Ok(self.with(cluster, |tables| {
+            tables.pause.as_ref().and_then(|order| order.pause.clone())
+        }))
     }
 
     async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {

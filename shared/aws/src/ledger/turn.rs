@@ -101,6 +101,12 @@ impl DynamoLedger {
         Ok(())
     }
 
+    pub(super) async fn read_pause(&self, cluster: &ClusterName) -> Result<Option<Request>, PortError> {
+        let key = key::wake(cluster);
+        let wake = self.get(&self.tables.capacity, &key).await?;
+        pause_of(&key, &wake.unwrap_or_default())
+    }
+
     pub(super) async fn withdraw_attention(
         &self,
         cluster: &ClusterName,

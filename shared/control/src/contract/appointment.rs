@@ -79,6 +79,7 @@ pub(super) async fn the_latest_command_decides_whether_a_cluster_is_paused(
     scope: &Scope,
 ) -> Check {
     let cluster = &scope.cluster;
+    same("a first look", &ledger.load_pause(cluster).await?, &None)?;
     same("at first", &ledger.begin_pass(cluster).await?.pause, &None)?;
     let pause = order(50, "m-2", Some("flood"));
     for _ in 0..2 {
@@ -88,7 +89,9 @@ pub(super) async fn the_latest_command_decides_whether_a_cluster_is_paused(
     ledger.set_pause(cluster, &order(49, "m-9", None)).await?;
     ledger.set_pause(cluster, &order(50, "m-1", None)).await?;
     same("paused", &ledger.begin_pass(cluster).await?.pause, &pause.pause)?;
+    same("a look", &ledger.load_pause(cluster).await?, &pause.pause)?;
     ledger.set_pause(cluster, &order(51, "m-3", None)).await?;
     ledger.set_pause(cluster, &pause).await?;
+    same("a look", &ledger.load_pause(cluster).await?, &None)?;
     same("resumed", &ledger.begin_pass(cluster).await?.pause, &None)
 }

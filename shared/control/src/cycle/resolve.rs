@@ -133,7 +133,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             }
             // The call was turned away at the door, which tells nothing about an earlier one.
             LaunchOutcome::Unavailable { .. } => Ok(None),
-            LaunchOutcome::Invalid { message } => match self.find(&reserved.task, earlier).await? {
+            LaunchOutcome::Invalid { message } => match self.find_launched(&reserved.task, earlier).await? {
                 Some(report) => self.adopt(&reserved.task, &report).await.map(Some),
                 None if !earlier.earlier_calls_are_over(now) => Ok(None),
                 None => {
@@ -155,7 +155,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         reserved: &ReservedTask,
         now: Timestamp,
     ) -> Result<Option<PassEnd>, PortError> {
-        match self.find(task, reserved).await? {
+        match self.find_launched(task, reserved).await? {
             Some(report) => self.adopt(task, &report).await.map(Some),
             None if reserved.is_beyond_memory(now) => {
                 self.doubt(task, reserved).await?;
@@ -166,7 +166,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     }
 
     /// The ECS task of an attempt, running or stopped a moment ago, by the mark it was started with.
-    async fn find(
+    async fn find_launched(
         &self,
         task: &TaskRecord,
         reserved: &ReservedTask,

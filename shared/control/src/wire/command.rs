@@ -196,7 +196,8 @@ impl Draft {
     }
 }
 
-fn decode_id(field: &Field<'_>) -> Result<Target, Refusal> {
+/// The id of a submission, or of one copy.
+pub(super) fn decode_id(field: &Field<'_>) -> Result<Target, Refusal> {
     let text = field.text("the id of a submission")?;
     if text.contains('/') {
         return field.parsed("a task id", TaskId::parse).map(Target::Task);

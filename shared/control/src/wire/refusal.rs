@@ -70,6 +70,14 @@ impl Refusal {
         }
     }
 
+    /// A refusal of an id that no task has.
+    pub fn of_unknown_task(id: &str) -> Self {
+        let reason = format!(
+            "id: no task `{id}` is known: it was never accepted, or has ended and its record is no longer kept"
+        );
+        Self::without_position(Some("id"), reason)
+    }
+
     /// The JSON text for the refusals queue. `body` is repeated as it is, unless that makes the message larger
     /// than a queue takes: then its beginning is, and `bodyBytes` says how long it was.
     pub fn to_message(&self, message_id: &str, body: &str, now: Timestamp) -> String {

@@ -15,7 +15,7 @@ use berth_scheduler::waiting::Priority;
 
 use super::command::{self, Command};
 use super::refusal::{Position, Refusal};
-use super::strict_json::{self, field};
+use super::strict_json::{self, Node, field};
 use super::wake;
 use crate::settings::Settings;
 
@@ -119,15 +119,7 @@ pub fn decode_message(body: &str, message_id: &str, settings: &Settings) -> Resu
             reason: format!("the body has {} bytes: give at most {BODY_BYTES_MAX}", body.len()),
         });
     }
-    let root = strict_json::parse(body).map_err(|error| Refusal {
-        position: Some(Position::of_offset(body, error.offset)),
-        reason: if error.path.is_empty() {
-            error.reason
-        } else {
-            format!("{}: {}", error.path, error.reason)
-        },
-        field: Some(error.path).filter(|path| !path.is_empty()),
-    })?;
+    let root = parse_body(body)?;
     let message = field::root(body, &root).object("one JSON object")?;
     if message.has(wake::WAKE_FIELD) {
         wake::decode_wake(&message, settings).map(Message::Wake)
@@ -138,6 +130,19 @@ pub fn decode_message(body: &str, message_id: &str, settings: &Settings) -> Resu
         let submission = decode::decode_submission(&message, message_id, settings)?;
         Ok(Message::Submission(Box::new(submission)))
     }
+}
+
+/// Reads a body as JSON.
+pub(crate) fn parse_body(body: &str) -> Result<Node<'_>, Refusal> {
+    strict_json::parse(body).map_err(|error| Refusal {
+        position: Some(Position::of_offset(body, error.offset)),
+        reason: if error.path.is_empty() {
+            error.reason
+        } else {
+            format!("{}: {}", error.path, error.reason)
+        },
+        field: Some(error.path).filter(|path| !path.is_empty()),
+    })
 }
 
 #[cfg(test)]

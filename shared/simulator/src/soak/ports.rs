@@ -19,6 +19,7 @@ use berth_scheduler::id::{
 };
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::LaunchOutcome;
+use berth_scheduler::progress::Request;
 use berth_scheduler::report::TaskReport;
 use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 use berth_scheduler::snapshot::InstanceView;
@@ -408,6 +409,13 @@ impl Ledger for SoakPorts {
     async fn retire_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> Result<(), PortError> {
         self.table("retire_lane", |world| {
             effect::at_once(world.ledger.retire_lane(cluster, lane))
+        })
+        .await
+    }
+
+    async fn load_pause(&self, cluster: &ClusterName) -> Result<Option<Request>, PortError> {
+        self.table("load_pause", |world| {
+            effect::at_once(world.ledger.load_pause(cluster))
         })
         .await
     }

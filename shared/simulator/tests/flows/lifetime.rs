@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::world::{World, arn, cluster, ecs_task, message, now, report, submission, wake};
 
 /// A submission with more fields.
-fn with(id: &str, fields: Value) -> InboundMessage {
+pub(crate) fn with(id: &str, fields: Value) -> InboundMessage {
     let mut body = json!({"id": id, "taskDefinition": "small"});
     for (name, value) in fields.as_object().unwrap() {
         body[name] = value.clone();
@@ -23,32 +23,32 @@ fn with(id: &str, fields: Value) -> InboundMessage {
 }
 
 /// A command sent at this second.
-fn command(sent_at: i64, body: Value) -> InboundMessage {
+pub(crate) fn command(sent_at: i64, body: Value) -> InboundMessage {
     InboundMessage {
         sent_at: Timestamp::from_millis(sent_at * 1_000),
         ..message(&format!("command-{sent_at}"), &body.to_string())
     }
 }
 
-fn order(world: &World, sent_at: i64, body: Value) -> BatchReport {
+pub(crate) fn order(world: &World, sent_at: i64, body: Value) -> BatchReport {
     let report = world.send(&[command(sent_at, body)]);
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     report
 }
 
 /// An instance that is full, so that everybody waits.
-fn full() -> World {
+pub(crate) fn full() -> World {
     let world = World::default();
     world.register(&report("a", 1, 0));
     world
 }
 
-fn room(world: &World, version: u64) {
+pub(crate) fn room(world: &World, version: u64) {
     world.observe(&report("a", version, 512));
     world.cycle();
 }
 
-fn exit(code: i32) -> TaskEnd {
+pub(crate) fn exit(code: i32) -> TaskEnd {
     TaskEnd {
         exit_code: Some(code),
         stop_code: Some("EssentialContainerExited".to_owned()),
@@ -56,7 +56,7 @@ fn exit(code: i32) -> TaskEnd {
     }
 }
 
-fn time(seconds: i64) -> String {
+pub(crate) fn time(seconds: i64) -> String {
     Timestamp::from_millis(seconds * 1_000).to_string()
 }
 

@@ -13,5 +13,6 @@ mod damage;
 mod lifetime;
 mod placement;
 mod reconciliation;
+mod status;
 mod tracking;
 mod world;
