@@ -8,8 +8,8 @@ mod appointment;
 mod capacity;
 mod commit;
 mod damage;
-mod item;
-mod key;
+pub(crate) mod item;
+pub(crate) mod key;
 mod turn;
 mod waiting;
 

@@ -154,7 +154,7 @@ fn the_questions_are_understood_and_the_mistyped_one_is_not() {
         Ok(Question::Cluster { top: 5, .. })
     ));
     let refusal = ask("status-mistyped.json").unwrap_err();
-    assert_eq!(refusal.reason, "tpo: unknown field; did you mean `top`?");
+    assert_eq!(refusal.reason, "clustr: unknown field; did you mean `cluster`?");
 }
 
 #[test]
