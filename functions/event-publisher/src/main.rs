@@ -75,12 +75,20 @@ mod tests {
 
     #[test]
     fn the_response_names_the_change_to_begin_anew_at() {
-        assert_eq!(response(&PublishReport::default()), json!({"batchItemFailures": []}));
-        let error = PortError::Throttled { service: "EventBridge" };
+        assert_eq!(
+            response(&PublishReport::default()),
+            json!({"batchItemFailures": []})
+        );
+        let error = PortError::Throttled {
+            service: "EventBridge",
+        };
         let report = PublishReport {
             failed: Some(("17".to_owned(), error.into())),
             ..PublishReport::default()
         };
-        assert_eq!(response(&report), json!({"batchItemFailures": [{"itemIdentifier": "17"}]}));
+        assert_eq!(
+            response(&report),
+            json!({"batchItemFailures": [{"itemIdentifier": "17"}]})
+        );
     }
 }

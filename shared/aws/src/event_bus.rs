@@ -63,13 +63,18 @@ mod tests {
     fn an_entry_is_accepted_when_it_has_an_id_and_no_error() {
         let entry = || PutEventsResultEntry::builder();
         assert_eq!(answer_of(&entry().event_id("1").build()), PublishAnswer::Accepted);
-        let refused = entry().error_code("ThrottlingException").error_message("slow down");
+        let refused = entry()
+            .error_code("ThrottlingException")
+            .error_message("slow down");
         assert_eq!(
             answer_of(&refused.build()),
             PublishAnswer::Refused {
                 reason: "ThrottlingException: slow down".to_owned()
             }
         );
-        assert!(matches!(answer_of(&entry().build()), PublishAnswer::Refused { .. }));
+        assert!(matches!(
+            answer_of(&entry().build()),
+            PublishAnswer::Refused { .. }
+        ));
     }
 }

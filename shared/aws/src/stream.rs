@@ -97,7 +97,7 @@ fn value_of(attribute: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use berth_control::publish::Subject;
+    use berth_control::publish::{Subject, event_of};
     use berth_scheduler::id::ClusterName;
     use serde_json::json;
 
@@ -118,11 +118,39 @@ mod tests {
             "ApproximateCreationDateTime": 1_700_000_000.0
         });
         let [change] = &changes(&record)[..] else { panic!() };
-        assert_eq!((change.sequence_number.as_str(), &change.subject, &change.old), ("7", &Subject::Task, &None));
+        assert_eq!(
+            (change.sequence_number.as_str(), &change.subject, &change.old),
+            ("7", &Subject::Task, &None)
+        );
         assert_eq!(change.at, Timestamp::from_millis(1_700_000_000_000));
         assert_eq!(
             change.new,
             Some(json!({"whole": 50, "flag": true, "nothing": null, "list": ["a", {"b": -1}]}))
+        );
+    }
+
+    #[test]
+    fn the_batch_of_the_events_folder_is_five_events() {
+        let batch = include_str!("../../../events/stream-task-states.json");
+        let changes = changes_of(batch).unwrap();
+        let events: Vec<Value> = changes
+            .iter()
+            .filter_map(|change| event_of(change).unwrap())
+            .map(|event| serde_json::from_str(&event.detail).unwrap())
+            .collect();
+        let steps: Vec<(&Value, &Value)> = events.iter().map(|it| (&it["state"], &it["sequence"])).collect();
+        let expected = [
+            (&json!("waiting"), &json!(1)),
+            (&Value::Null, &Value::Null),
+            (&json!("reserved"), &json!(2)),
+            (&json!("started"), &json!(3)),
+            (&json!("succeeded"), &json!(5)),
+        ];
+        assert_eq!(steps, expected);
+        assert_eq!(events[1]["text"], "the cluster has no container instance");
+        assert_eq!(
+            (&events[4]["exitCode"], &events[4]["at"]),
+            (&json!(0), &json!("2026-11-21T09:10:31.000Z"))
         );
     }
 
@@ -133,8 +161,17 @@ mod tests {
             changes(&record).pop().map(|change| change.subject)
         };
         assert_eq!(of("task#etl/2"), Some(Subject::Task));
-        assert_eq!(of("lanes#default"), Some(Subject::Lane(ClusterName::parse("default").unwrap())));
-        for other in ["waiting#default#lane", "appointments#default", "damaged#default", "lanes#", "run-times#default"] {
+        assert_eq!(
+            of("lanes#default"),
+            Some(Subject::Lane(ClusterName::parse("default").unwrap()))
+        );
+        for other in [
+            "waiting#default#lane",
+            "appointments#default",
+            "damaged#default",
+            "lanes#",
+            "run-times#default",
+        ] {
             assert_eq!(of(other), None, "{other}");
         }
     }

@@ -108,6 +108,7 @@ fn the_table_lists_every_file_once_with_the_function_that_reads_it() {
             Some("eventbridge") => "CapacityTracker",
             Some("sqs") => "Admitter",
             Some("status") => "TaskStatus",
+            Some("stream") => "EventPublisher",
             _ => "Reconciler",
         };
         assert_eq!(function, expected, "{file}");

@@ -24,7 +24,7 @@ from stack import TASK_DEFINITION, Stack
 # A cluster for each test, so that none has to wait for the tasks of another.
 CLUSTERS = [
     "default", "story", "early", "repeated", "copies", "malformed", "woken", "refused", "large", "east", "west",
-    "noise", "drift",
+    "noise", "drift", "told",
 ]
 FAULTY_CLUSTERS = ["replies", "storm", "order", "killed-1", "killed-2", "killed-3", "poison", "upgrade", "damaged"]
 
@@ -86,6 +86,7 @@ def deploy_stack(
     forwarder = EventForwarder(events, emulator)
     servers.callback(forwarder.stop)
     stack = Stack(emulator, ecs_url, outputs, forwarder)
+    stack.listen_to_published_events()
     servers.callback(stack.keep_logs, SCRATCH / "functions.log")
     for cluster in clusters:
         stack.ecs.create_cluster(clusterName=cluster)

@@ -69,7 +69,12 @@ pub fn event_of(change: &RecordChange) -> Result<Option<PublishedEvent>, RecordE
             let new = task::from_json(new)?;
             let old = change.old.as_ref().and_then(|old| task::from_json(old).ok());
             let is_news = old.as_ref().is_none_or(|old| differs(old, &new));
-            Ok(is_news.then(|| event(EventKind::TaskStateChange, &task_detail(&new, old.as_ref(), change.at))))
+            Ok(is_news.then(|| {
+                event(
+                    EventKind::TaskStateChange,
+                    &task_detail(&new, old.as_ref(), change.at),
+                )
+            }))
         }
         Subject::Lane(cluster) => {
             let is_news = kind_of_hold(Some(new)) != kind_of_hold(change.old.as_ref());

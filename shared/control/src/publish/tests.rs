@@ -10,8 +10,21 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::records::tests::a_task;
 use crate::records::{TaskRecord, hold, task};
+
+/// A task as it was accepted.
+fn a_task() -> TaskRecord {
+    let environment = json!([{"name": "KEY", "value": "secret-1"}]);
+    let record = json!({
+        "schema": 2, "task": "etl/2", "cluster": "default", "priority": 50, "submittedAt": "2026-11-21T10:00:00.000Z",
+        "lane": "lane-1", "group": "family:etl",
+        "taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/etl:12",
+        "demand": {"cpu": 10, "memory": 100},
+        "request": {"overrides": {"containerOverrides": [{"name": "main", "environment": environment}]}},
+        "content": "0".repeat(64), "attempt": 0, "state": "waiting", "details": {}, "revision": 1
+    });
+    task::from_json(&record).unwrap()
+}
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -52,14 +65,26 @@ fn started() -> TaskProgress {
 fn a_task_is_told_of_from_its_acceptance_to_its_end() {
     let accepted = a_task();
     let told = of_task(None, &accepted).unwrap();
-    assert_eq!((&told["state"], &told["previousState"]), (&json!("waiting"), &Value::Null));
-    assert_eq!((&told["schema"], &told["sequence"], &told["attempt"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(
+        (&told["state"], &told["previousState"]),
+        (&json!("waiting"), &Value::Null)
+    );
+    assert_eq!(
+        (&told["schema"], &told["sequence"], &told["attempt"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
     assert_eq!(told["at"], "1970-01-01T00:00:07.000Z");
 
     let running = accepted.after(started());
     let told = of_task(Some(&accepted), &running).unwrap();
-    assert_eq!((&told["state"], &told["previousState"]), (&json!("started"), &json!("waiting")));
-    assert!(told["ecsTaskArn"].is_string() && told["containerInstanceArn"].is_string(), "{told}");
+    assert_eq!(
+        (&told["state"], &told["previousState"]),
+        (&json!("started"), &json!("waiting"))
+    );
+    assert!(
+        told["ecsTaskArn"].is_string() && told["containerInstanceArn"].is_string(),
+        "{told}"
+    );
     assert_eq!(told["sequence"], 2);
 
     let end = TaskEnd {
@@ -68,10 +93,15 @@ fn a_task_is_told_of_from_its_acceptance_to_its_end() {
     };
     let arn = TaskArn::parse("arn:aws:ecs:us-east-1:123456789012:task/default/t").unwrap();
     let progress = &running.progress;
-    let ended = progress.end(progress.attempt, arn, end, &running.terms, at(9_000)).unwrap();
+    let ended = progress
+        .end(progress.attempt, arn, end, &running.terms, at(9_000))
+        .unwrap();
     let told = of_task(Some(&running), &running.after(ended)).unwrap();
     assert_eq!((&told["state"], &told["exitCode"]), (&json!("failed"), &json!(3)));
-    assert!(told["reason"].is_string() && told["containerInstanceArn"].is_string(), "{told}");
+    assert!(
+        told["reason"].is_string() && told["containerInstanceArn"].is_string(),
+        "{told}"
+    );
 }
 
 #[test]
@@ -79,7 +109,10 @@ fn a_priority_and_a_hold_are_news_and_what_changes_nothing_for_others_is_not() {
     let task = a_task();
     assert_eq!(of_task(Some(&task), &task.after(task.progress.clone())), None);
     let again = task.after(reserved());
-    let called = again.progress.call_again(again.progress.attempt, at(5_000)).unwrap();
+    let called = again
+        .progress
+        .call_again(again.progress.attempt, at(5_000))
+        .unwrap();
     assert_eq!(of_task(Some(&again), &again.after(called)), None);
     assert_eq!(detail(&change(Some(&task), None)), None);
 
@@ -92,8 +125,14 @@ fn a_priority_and_a_hold_are_news_and_what_changes_nothing_for_others_is_not() {
     };
     let held = task.after(task.progress.put_on_hold(request).unwrap());
     let told = of_task(Some(&task), &held).unwrap();
-    assert_eq!((&told["state"], &told["onHold"]["reason"]), (&json!("waiting"), &json!("not yet")));
-    assert_eq!(of_task(Some(&held), &held.after(held.progress.release().unwrap())).unwrap()["onHold"], Value::Null);
+    assert_eq!(
+        (&told["state"], &told["onHold"]["reason"]),
+        (&json!("waiting"), &json!("not yet"))
+    );
+    assert_eq!(
+        of_task(Some(&held), &held.after(held.progress.release().unwrap())).unwrap()["onHold"],
+        Value::Null
+    );
 }
 
 #[test]
@@ -101,9 +140,15 @@ fn what_a_task_was_sent_with_is_never_published() {
     let task = a_task();
     let stored = task::to_json(&task).to_string();
     let secret = "secret-1";
-    assert!(stored.contains(secret), "the test needs a task with a secret: {stored}");
+    assert!(
+        stored.contains(secret),
+        "the test needs a task with a secret: {stored}"
+    );
     let published = of_task(None, &task).unwrap().to_string();
-    assert!(!published.contains(secret) && !published.contains("overrides"), "{published}");
+    assert!(
+        !published.contains(secret) && !published.contains("overrides"),
+        "{published}"
+    );
 }
 
 fn lane(reason: Option<&HoldReason>) -> Value {
@@ -117,7 +162,9 @@ fn lane(reason: Option<&HoldReason>) -> Value {
 
 #[test]
 fn a_lane_is_told_of_when_it_waits_for_another_kind_of_reason() {
-    let refused = |reason: &str| HoldReason::RefusedByEcs { reason: reason.to_owned() };
+    let refused = |reason: &str| HoldReason::RefusedByEcs {
+        reason: reason.to_owned(),
+    };
     let of_lane = |old: Option<&HoldReason>, new: Option<&HoldReason>| {
         detail(&RecordChange {
             subject: Subject::Lane(ClusterName::parse("default").unwrap()),
@@ -127,11 +174,23 @@ fn a_lane_is_told_of_when_it_waits_for_another_kind_of_reason() {
         })
     };
     let told = of_lane(None, Some(&HoldReason::NoInstances)).unwrap();
-    assert_eq!((&told["lane"], &told["cluster"]), (&json!("lane-1"), &json!("default")));
+    assert_eq!(
+        (&told["lane"], &told["cluster"]),
+        (&json!("lane-1"), &json!("default"))
+    );
     assert_eq!(told["reason"], json!({"schema": 1, "reason": "noInstances"}));
-    assert_eq!((&told["text"], &told["at"]), (&json!("the cluster has no container instance"), &json!("2026-11-21T10:00:00.000Z")));
+    assert_eq!(
+        (&told["text"], &told["at"]),
+        (
+            &json!("the cluster has no container instance"),
+            &json!("2026-11-21T10:00:00.000Z")
+        )
+    );
     assert!(of_lane(Some(&HoldReason::NoInstances), Some(&refused("AGENT"))).is_some());
-    assert_eq!(of_lane(Some(&refused("AGENT")), Some(&refused("RESOURCE:MEMORY"))), None);
+    assert_eq!(
+        of_lane(Some(&refused("AGENT")), Some(&refused("RESOURCE:MEMORY"))),
+        None
+    );
     assert_eq!(of_lane(Some(&refused("AGENT")), None), None);
 }
 
@@ -174,21 +233,39 @@ fn events_go_out_ten_in_a_call() {
 
 #[test]
 fn the_first_change_that_fails_comes_again_with_all_behind_it() {
-    let refused = PublishAnswer::Refused { reason: "ThrottlingException".to_owned() };
-    let answers = vec![PublishAnswer::Accepted, refused.clone(), PublishAnswer::Accepted, refused];
-    let bus = ScriptedBus { script: RefCell::new(vec![Ok(answers)]), ..ScriptedBus::default() };
+    let refused = PublishAnswer::Refused {
+        reason: "ThrottlingException".to_owned(),
+    };
+    let answers = vec![
+        PublishAnswer::Accepted,
+        refused.clone(),
+        PublishAnswer::Accepted,
+        refused,
+    ];
+    let bus = ScriptedBus {
+        script: RefCell::new(vec![Ok(answers)]),
+        ..ScriptedBus::default()
+    };
     let report = publish(&bus, &changes(4));
     assert_eq!(report.failed.unwrap().0, "2");
 
-    let throttled = PortError::Throttled { service: "EventBridge" };
+    let throttled = PortError::Throttled {
+        service: "EventBridge",
+    };
     let accepted = vec![PublishAnswer::Accepted; 10];
-    let bus = ScriptedBus { script: RefCell::new(vec![Err(throttled), Ok(accepted)]), ..ScriptedBus::default() };
+    let bus = ScriptedBus {
+        script: RefCell::new(vec![Err(throttled), Ok(accepted)]),
+        ..ScriptedBus::default()
+    };
     let report = publish(&bus, &changes(31));
     assert_eq!((report.published, report.failed.unwrap().0.as_str()), (10, "11"));
     assert_eq!(*bus.batches.borrow(), [10, 10]);
 
     // An answer that is too short is no answer for the last one.
-    let bus = ScriptedBus { script: RefCell::new(vec![Ok(vec![PublishAnswer::Accepted])]), ..ScriptedBus::default() };
+    let bus = ScriptedBus {
+        script: RefCell::new(vec![Ok(vec![PublishAnswer::Accepted])]),
+        ..ScriptedBus::default()
+    };
     assert_eq!(publish(&bus, &changes(2)).failed.unwrap().0, "2");
 }
 
