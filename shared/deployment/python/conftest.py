@@ -86,7 +86,6 @@ def deploy_stack(
     forwarder = EventForwarder(events, emulator)
     servers.callback(forwarder.stop)
     stack = Stack(emulator, ecs_url, outputs, forwarder)
-    stack.listen_to_published_events()
     servers.callback(stack.keep_logs, SCRATCH / "functions.log")
     for cluster in clusters:
         stack.ecs.create_cluster(clusterName=cluster)

@@ -339,6 +339,7 @@ def test_the_reconciler_finds_an_instance_whose_event_was_lost(stack):
 
 def test_a_waiting_task_is_told_its_place_and_everybody_what_becomes_of_it(stack):
     cluster = "told"
+    stack.listen_to_published_events()
     stack.submit(work(cluster, "told-1", priority=5))
 
     def ask() -> dict[str, Any]:
