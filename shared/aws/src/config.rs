@@ -12,6 +12,7 @@ use berth_control::settings::{
 use berth_scheduler::quantity::Seconds;
 
 use crate::ecs::Ecs;
+use crate::event_bus::EventBridge;
 use crate::ledger::{DynamoLedger, Tables};
 use crate::messenger::SqsMessenger;
 
@@ -25,6 +26,11 @@ pub const TASK_RETENTION_VARIABLE: &str = "BERTH_TASK_RETENTION_DAYS";
 pub const WAKE_QUEUE_VARIABLE: &str = "BERTH_WAKE_QUEUE_URL";
 /// The URL of the refusals queue.
 pub const REFUSALS_QUEUE_VARIABLE: &str = "BERTH_REFUSALS_QUEUE_URL";
+
+/// The name of the event bus for others.
+pub const EVENT_BUS_VARIABLE: &str = "BERTH_EVENT_BUS";
+/// The source that the events for others name.
+pub const PUBLISHED_SOURCE_VARIABLE: &str = "BERTH_PUBLISHED_SOURCE";
 
 /// Days that a final task is kept unless the deployment says otherwise: two more than a message can wait in a
 /// queue and its dead-letter queue, so that a submission that comes late is recognised. It may not be fewer.
@@ -190,6 +196,21 @@ impl Environment {
         };
         let text = self.variables.needed(RECEIVES_MAX_VARIABLE, expected)?;
         text.trim().parse().map_err(|_| missing)
+    }
+
+    /// The event bus for others.
+    ///
+    /// # Errors
+    /// Names the variable that is missing.
+    pub fn event_bus(&self) -> Result<EventBridge, ConfigError> {
+        let bus = self
+            .variables
+            .needed(EVENT_BUS_VARIABLE, "the name of an event bus such as `default`")?;
+        let source = self
+            .variables
+            .needed(PUBLISHED_SOURCE_VARIABLE, "a source of events such as `berth`")?;
+        let client = aws_sdk_eventbridge::Client::new(&self.sdk);
+        Ok(EventBridge::new(client, bus, source))
     }
 
     /// ECS. Its clients take more time for a try, and RunTask exactly one try.

@@ -7,6 +7,7 @@
 //! - [`obey`]: commands change what was submitted
 //! - [`cycle`]: the admission cycle: load, resolve, decide, reserve, launch, settle
 //! - [`status`]: what somebody who asks is told of a task or a cluster
+//! - [`publish`]: changes become events for others
 //! - [`track`]: what ECS reports becomes capacity records
 //! - [`reconcile`]: records are compared with what ECS says, and repaired
 //! - [`damage`]: records that cannot be read, and what takes their place
@@ -20,6 +21,7 @@ mod follow_up;
 pub mod intake;
 pub mod obey;
 pub mod ports;
+pub mod publish;
 pub mod reconcile;
 pub mod records;
 mod requirements;

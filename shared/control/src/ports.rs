@@ -22,6 +22,7 @@ use berth_scheduler::waiting::{Lane, Rank, WaitingTask};
 
 use crate::damage::{Damaged, Replaced, Replacement};
 use crate::intake::DeadLetter;
+use crate::publish::PublishedEvent;
 use crate::records::{Appointment, CommandStamp, LaneRecord, TaskRecord};
 use crate::wire::submission::{LaunchRequest, TaskDefinitionName};
 
@@ -468,6 +469,27 @@ pub trait Messenger {
 
     /// Puts a submission that could not be handled on the dead-letter queue, with its reason.
     fn dead_letter(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), PortError>>;
+}
+
+/// What the event bus said to one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublishAnswer {
+    /// It is on the bus.
+    Accepted,
+    /// It is not.
+    Refused {
+        /// The bus's own words.
+        reason: String,
+    },
+}
+
+/// Tells others.
+pub trait EventBus {
+    /// Publishes at most 10 events in one call, and gives an answer for each, in the same order.
+    fn publish(
+        &self,
+        events: &[PublishedEvent],
+    ) -> impl Future<Output = Result<Vec<PublishAnswer>, PortError>>;
 }
 
 /// Tells the time.

@@ -109,6 +109,7 @@ fn the_table_lists_every_file_once_with_the_function_that_reads_it() {
             Some("eventbridge") => "CapacityTracker",
             Some("sqs") => "Admitter",
             Some("status") => "TaskStatus",
+            Some("stream") => "EventPublisher",
             _ => "Reconciler",
         };
         assert_eq!(function, expected, "{file}");
@@ -155,7 +156,7 @@ fn the_questions_are_understood_and_the_mistyped_one_is_not() {
         Ok(Question::Cluster { top: 5, .. })
     ));
     let refusal = ask("status-mistyped.json").unwrap_err();
-    assert_eq!(refusal.reason, "tpo: unknown field; did you mean `top`?");
+    assert_eq!(refusal.reason, "clustr: unknown field; did you mean `cluster`?");
 }
 
 #[test]

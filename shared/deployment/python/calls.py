@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from template import ROOT
 
-FLOWS = ["intake", "submit", "obey", "follow_up", "requirements", "status", "wake", "track", "reconcile", "cycle"]
+FLOWS = ["intake", "submit", "obey", "follow_up", "requirements", "status", "publish", "wake", "track", "reconcile", "cycle"]
 # How the adapters name what the template names otherwise.
 RESOURCES = {
     "tables.capacity": "CapacityTable",
@@ -97,7 +97,7 @@ def _operations() -> dict[str, str]:
     session = botocore.session.get_session()
     return {
         xform_name(operation): f"{service}:{operation}"
-        for service in ("dynamodb", "ecs", "sqs")
+        for service in ("dynamodb", "ecs", "events", "sqs")
         for operation in session.get_service_model(service).operation_names
     }
 

@@ -24,7 +24,7 @@ from stack import TASK_DEFINITION, Stack
 # A cluster for each test, so that none has to wait for the tasks of another.
 CLUSTERS = [
     "default", "story", "early", "repeated", "copies", "malformed", "woken", "refused", "large", "east", "west",
-    "noise", "drift", "cancelled", "held", "ranked", "retried", "paused", "timed",
+    "noise", "drift", "cancelled", "held", "ranked", "retried", "paused", "timed", "told",
 ]
 FAULTY_CLUSTERS = ["replies", "storm", "order", "killed-1", "killed-2", "killed-3", "poison", "upgrade", "damaged"]
 

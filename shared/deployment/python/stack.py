@@ -46,6 +46,8 @@ class Stack:
         self.ecs = client("ecs", ecs)
         self._ecs_endpoint = ecs
         self._refusals: dict[str, dict[str, Any]] = {}
+        self._published: list[dict[str, Any]] = []
+        self._listener = ""
         self._names = itertools.count()
 
     # ---- ECS.
@@ -170,6 +172,25 @@ class Stack:
             VisibilityTimeout=0,
         )
         return answer.get("Messages", [])
+
+    # ---- What it tells others.
+
+    def listen_to_published_events(self) -> None:
+        """Brings what is published to a queue, as somebody who hooks on would."""
+        self._listener = self.sqs_without_tls.create_queue(QueueName="listener")["QueueUrl"]
+        arn = self.sqs_without_tls.get_queue_attributes(QueueUrl=self._listener, AttributeNames=["QueueArn"])
+        self.events.put_rule(Name="listener", EventPattern=json.dumps({"source": ["berth"]}))
+        self.events.put_targets(Rule="listener", Targets=[{"Id": "1", "Arn": arn["Attributes"]["QueueArn"]}])
+
+    def published(self, kind: str, **detail: Any) -> list[dict[str, Any]]:
+        """The details of the events of this kind so far that have these fields, in the order of their arrival."""
+        receive = self.sqs_without_tls.receive_message
+        while messages := receive(QueueUrl=self._listener, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                self._published.append(json.loads(message["Body"]))
+                self.sqs_without_tls.delete_message(QueueUrl=self._listener, ReceiptHandle=message["ReceiptHandle"])
+        of_kind = [event["detail"] for event in self._published if event["detail-type"] == kind]
+        return [told for told in of_kind if detail.items() <= {name: told.get(name) for name in detail}.items()]
 
     # ---- Its functions and tables.
 

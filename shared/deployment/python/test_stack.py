@@ -334,6 +334,39 @@ def test_the_reconciler_finds_an_instance_whose_event_was_lost(stack):
     assert_each_started_once(stack, started, ["patient"])
 
 
+# ---- What people and others are told.
+
+
+def test_a_waiting_task_is_told_its_place_and_everybody_what_becomes_of_it(stack):
+    cluster = "told"
+    stack.listen_to_published_events()
+    stack.submit(work(cluster, "told-1", priority=5))
+
+    def ask() -> dict[str, Any]:
+        return stack.invoke("TaskStatus", {"id": "told-1"}).get("tasks", [{}])[0]
+
+    told = eventually(ask, lambda told: "hold" in told, "the task is told why it waits")
+    assert (told["state"], told["position"], told["hold"]["reason"]) == ("waiting", 1, "noInstances")
+    told = stack.invoke("TaskStatus", {"cluster": cluster})
+    assert [place["task"] for place in told["order"]] == ["told-1"]
+    assert "no task `nobody` is known" in stack.invoke("TaskStatus", {"id": "nobody"})["error"]
+    held = eventually(lambda: stack.published("Berth Lane Held", cluster=cluster), bool, "its lane is told of")
+    assert held[0]["reason"]["reason"] == "noInstances"
+
+    stack.register_instance(cluster)
+    stack.wait_for_stopped(cluster, ["told-1"])
+    changes = eventually(
+        lambda: stack.published("Berth Task State Change", task="told-1"),
+        lambda changes: "succeeded" in {change["state"] for change in changes},
+        "the task's end is published",
+    )
+    # Queues do not keep the order, and at least once is more than once now and then: that is what `sequence` is for.
+    in_order = {change["sequence"]: change for change in changes}
+    states = [in_order[sequence]["state"] for sequence in sorted(in_order)]
+    assert states == ["waiting", "reserved", "started", "succeeded"]
+    assert "BERTH_TASK_SECONDS" not in json.dumps(changes)
+
+
 # ---- Permissions. All of the above has run with the functions held to their roles.
 
 

@@ -178,6 +178,29 @@ def test_what_cannot_be_delivered_or_handled_is_kept(template):
     assert set(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == {f"{name}.Arn" for name in rules}
 
 
+def test_changes_of_tasks_and_lanes_reach_the_publisher_and_are_kept_when_it_fails(template):
+    assert template.resources("AWS::DynamoDB::Table")["TasksTable"]["StreamSpecification"] == {
+        "StreamViewType": "NEW_AND_OLD_IMAGES"
+    }
+    (mapping,) = [event["Properties"] for event in template.functions()["EventPublisher"]["Events"].values()]
+    assert mapping["Stream"] == "TasksTable.StreamArn"
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == "EventDeadLetterQueue.Arn"
+    # Without an end to the retries, one change that cannot be published would stop all behind it for a day.
+    assert mapping["BisectBatchOnFunctionError"] is True and 0 < mapping["MaximumRetryAttempts"] <= 100
+    (wanted,) = [json.loads(filter["Pattern"]) for filter in mapping["FilterCriteria"]["Filters"]]
+    prefixes = wanted["dynamodb"]["Keys"]["pk"]["S"]
+    code = (ROOT / "shared/aws/src/ledger/key.rs").read_text()
+    known = re.findall(r'\("(\w+)", \w+\) =>', code[code.index("fn subject_of_partition") :])
+    assert [prefix["prefix"] for prefix in prefixes] == [f"{name}#" for name in known]
+
+
+def test_the_publisher_may_publish_on_one_bus_alone():
+    statements = Template(EventBusName="jobs").statements("EventPublisher")
+    (publishing,) = [statement for statement in statements if "events:PutEvents" in actions(statement)]
+    assert publishing["Resource"] == f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/jobs"
+
+
 # ---- Permissions.
 
 
@@ -326,6 +349,7 @@ FUNCTIONS = {
     "Admitter": "admitter",
     "Reconciler": "reconciler",
     "TaskStatus": "task-status",
+    "EventPublisher": "event-publisher",
 }
 # What the Lambda service does in the function's name: no line of code calls it.
 BY_LAMBDA = {
@@ -337,6 +361,13 @@ BY_LAMBDA = {
     },
     "Reconciler": {("sqs:SendMessage", "EventDeadLetterQueue")},
     "TaskStatus": set(),
+    "EventPublisher": {
+        ("sqs:SendMessage", "EventDeadLetterQueue"),
+        ("dynamodb:DescribeStream", "TasksTable.StreamArn"),
+        ("dynamodb:GetRecords", "TasksTable.StreamArn"),
+        ("dynamodb:GetShardIterator", "TasksTable.StreamArn"),
+        ("dynamodb:ListStreams", "TasksTable.StreamArn"),
+    },
 }
 # Granted to code that is about to be merged, which learns run times: delete what the code calls by now.
 GRANTS_AHEAD_OF_THE_CODE = {"CapacityTracker": {("dynamodb:UpdateItem", "TasksTable")}}

@@ -37,14 +37,17 @@ pub(super) fn key_item(key: &Key) -> Item {
 
 /// The record of an item: everything but its key and its expiry.
 pub(super) fn record_of(item: &Item) -> Value {
-    let fields = item
-        .iter()
-        .filter(|(name, _)| ![PARTITION, SORT, EXPIRES_AT].contains(&name.as_str()));
+    let fields = item.iter().filter(|(name, _)| !is_no_field_of_a_record(name));
     Value::Object(
         fields
             .map(|(name, value)| (name.clone(), value_of(value)))
             .collect(),
     )
+}
+
+/// Whether an attribute is the item's own: its key and its expiry.
+pub(crate) fn is_no_field_of_a_record(name: &str) -> bool {
+    [PARTITION, SORT, EXPIRES_AT].contains(&name)
 }
 
 /// The key of an item that was read, for messages.
@@ -108,7 +111,8 @@ pub(super) fn value_of(attribute: &AttributeValue) -> Value {
     }
 }
 
-fn number_of(text: &str) -> Value {
+/// A number as DynamoDB writes it.
+pub(crate) fn number_of(text: &str) -> Value {
     let whole = text
         .parse::<u64>()
         .map(Number::from)

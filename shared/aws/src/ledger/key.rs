@@ -18,13 +18,14 @@
 
 use std::fmt;
 
+use berth_control::publish::Subject;
 use berth_control::records::{Appointment, appointment, waiting};
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, LaneKey, TaskFamily, TaskId};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::Rank;
 
 /// The name of the partition key.
-pub(super) const PARTITION: &str = "pk";
+pub(crate) const PARTITION: &str = "pk";
 /// The name of the sort key.
 pub(super) const SORT: &str = "sk";
 
@@ -102,6 +103,15 @@ pub(super) fn waiting_at(cluster: &ClusterName, lane: &LaneKey, place: &str) -> 
 
 pub(super) fn lanes(cluster: &ClusterName) -> String {
     format!("lanes#{cluster}")
+}
+
+/// What the records of a partition are about, if others may know of it.
+pub(crate) fn subject_of_partition(partition: &str) -> Option<Subject> {
+    match partition.split_once('#')? {
+        ("task", _) => Some(Subject::Task),
+        ("lanes", cluster) => ClusterName::parse(cluster).ok().map(Subject::Lane),
+        _ => None,
+    }
 }
 
 pub(super) fn lane(cluster: &ClusterName, lane: &LaneKey) -> Key {
