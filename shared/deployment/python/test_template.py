@@ -301,10 +301,6 @@ def variables_read_by_the_code() -> set[str]:
     }
 
 
-# Set for code that is about to be merged: delete what the code reads by now.
-VARIABLES_AHEAD_OF_THE_CODE = {"BERTH_WAITING_POLICY", "BERTH_AGING_SECONDS"}
-
-
 def test_the_template_sets_the_variables_that_the_code_reads(template):
     set_by_template = {
         variable
@@ -312,7 +308,7 @@ def test_the_template_sets_the_variables_that_the_code_reads(template):
         for variable in template.environment(function)
         if variable.startswith("BERTH_")
     }
-    assert set_by_template == variables_read_by_the_code() | VARIABLES_AHEAD_OF_THE_CODE
+    assert set_by_template == variables_read_by_the_code()
 
 
 def test_the_admitter_knows_when_a_submission_is_received_for_the_last_time(template):
@@ -369,8 +365,6 @@ BY_LAMBDA = {
         ("dynamodb:ListStreams", "TasksTable.StreamArn"),
     },
 }
-# Granted to code that is about to be merged, which learns run times: delete what the code calls by now.
-GRANTS_AHEAD_OF_THE_CODE = {"CapacityTracker": {("dynamodb:UpdateItem", "TasksTable")}}
 # RunTask needs them besides its own permission: for the tags, and for the roles of the task definition.
 BY_RUN_TASK = {("ecs:TagResource", None), ("iam:PassRole", None)}
 
@@ -393,7 +387,7 @@ def granted(template: Template, function: str) -> set[calls.Call]:
 def test_a_function_may_do_exactly_what_its_code_calls(function):
     template = Template(PassRoleArns=f"arn:aws:iam::{ACCOUNT}:role/etl-task")
     called = calls.calls_of(FUNCTIONS[function])
-    needed = called | BY_LAMBDA[function] | GRANTS_AHEAD_OF_THE_CODE.get(function, set())
+    needed = called | BY_LAMBDA[function]
     if ("ecs:RunTask", None) in called:
         needed |= BY_RUN_TASK
     assert granted(template, function) == needed
