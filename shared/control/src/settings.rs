@@ -11,7 +11,9 @@ use crate::wire::suggestion::{closest, shown};
 
 mod waiting;
 
-pub use waiting::{AGING_SECONDS_VARIABLE, WAITING_POLICY_VARIABLE, WaitingPolicies, parse_policy};
+pub use waiting::{
+    AGING_SECONDS_VARIABLE, WAITING_POLICY_VARIABLE, WaitingPolicies, parse_aging, parse_policy,
+};
 
 /// The environment variable with the clusters of a deployment.
 pub const CLUSTERS_VARIABLE: &str = "BERTH_CLUSTERS";

@@ -11,6 +11,7 @@ mod csv;
 mod fleet;
 mod measures;
 mod naive;
+pub mod policies;
 mod random;
 mod referee;
 mod report;
@@ -22,7 +23,9 @@ mod world;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::timestamp::Timestamp;
+use berth_scheduler::waiting::AgingSeconds;
 
 pub use csv::InputError;
 pub use fleet::{Fleet, FleetInstance};
@@ -31,7 +34,8 @@ pub use report::Colours;
 pub use timeline::Timeline;
 pub use workload::Workload;
 
-use referee::Referee;
+use crate::memory::Learning;
+use referee::{Referee, Rules};
 use workload::TaskShape;
 
 /// When virtual time begins: 2026-01-01T00:00:00Z.
@@ -180,9 +184,33 @@ impl fmt::Display for ScenarioError {
 
 impl std::error::Error for ScenarioError {}
 
+/// How Berth treats those who wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// What becomes of those behind a task that has to wait for room.
+    pub policy: WaitingPolicy,
+    /// How fast waiting tasks gain rank.
+    pub aging: Option<AgingSeconds>,
+    /// Whether it learns how long tasks run.
+    pub learning: Learning,
+}
+
+impl Waiting {
+    fn rules(self) -> Rules {
+        Rules {
+            // Berth knows of free room when ECS's event has arrived.
+            unknown_ms: EVENT_LATENCY_MS,
+            policy: self.policy,
+            aging: self.aging,
+        }
+    }
+}
+
 /// How a scenario is played.
 #[derive(Clone, Debug)]
 pub struct PlayOptions {
+    /// How Berth treats those who wait.
+    pub waiting: Waiting,
     /// Shuffles the messages of the naive worker.
     pub seed: u64,
     /// Most moments of the timeline.
@@ -217,11 +245,14 @@ pub fn compare(
     // Each has a world of its own, so they can play at the same time.
     let (berth, naive) = std::thread::scope(|threads| {
         let naive = threads.spawn(|| naive::run(scenario, options.seed, progress));
-        (berth::run(scenario, timeline, progress), naive.join())
+        (
+            berth::run(scenario, options.waiting, timeline, progress),
+            naive.join(),
+        )
     });
     let (berth, timeline) = berth?;
     let naive = naive.map_err(|_panic| ScenarioError::unexpected("the naive worker", "it panicked"))??;
-    let referee = Referee::new(&scenario.workload, &scenario.fleet, EVENT_LATENCY_MS);
+    let referee = Referee::new(&scenario.workload, &scenario.fleet, options.waiting.rules());
     let bound = |shape| referee.can_ever_fit(shape);
     Ok(Comparison {
         lower_bound_ms: measures::lower_bound_ms(&scenario.workload, &scenario.fleet, bound),

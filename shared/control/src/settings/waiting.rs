@@ -26,6 +26,14 @@ pub struct WaitingPolicies {
 }
 
 impl WaitingPolicies {
+    /// The same policy for all clusters.
+    pub fn all(policy: WaitingPolicy) -> Self {
+        Self {
+            of_all: policy,
+            of_cluster: BTreeMap::new(),
+        }
+    }
+
     /// The policy of a cluster.
     pub fn of(&self, cluster: &ClusterName) -> WaitingPolicy {
         self.of_cluster.get(cluster).copied().unwrap_or(self.of_all)
@@ -105,7 +113,11 @@ pub fn parse_policy(text: &str) -> Result<WaitingPolicy, String> {
     }
 }
 
-pub(super) fn parse_aging(seconds: &str) -> Result<Option<AgingSeconds>, SettingsError> {
+/// Reads the seconds of waiting that count as much as one point of priority; 0 or nothing for no aging.
+///
+/// # Errors
+/// Names the variable, the value and what to set instead.
+pub fn parse_aging(seconds: &str) -> Result<Option<AgingSeconds>, SettingsError> {
     let seconds = seconds.trim();
     if seconds.is_empty() || seconds == "0" {
         return Ok(None);

@@ -4,12 +4,16 @@ use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use berth_control::settings::{SettingsError, parse_policy};
+use berth_scheduler::policy::WaitingPolicy;
+use berth_scheduler::waiting::AgingSeconds;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{BAD_INPUT, complain, print};
 use crate::scenario::{
-    Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Workload, compare, story,
+    Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Waiting, Workload, compare,
+    story,
 };
 
 /// Tasks from which on a run may last long enough for a progress bar.
@@ -24,7 +28,7 @@ const SEED: u64 = 1;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The workload: CSV with the columns
-    /// submit_s,duration_s,cpu_units,memory_mib,gpu,priority,user,count,constraint
+    /// submit_s,duration_s,cpu_units,memory_mib,gpu,priority,user,count,constraint[,expected_s]
     #[arg(long, value_name = "FILE")]
     tasks: PathBuf,
     /// The container instances: CSV with the columns id,az,instance_type,cpu_units,memory_mib,gpu
@@ -39,6 +43,20 @@ pub(super) struct Arguments {
     /// Shuffles the messages of the naive worker
     #[arg(long, value_name = "N", default_value_t = SEED)]
     seed: u64,
+    /// What becomes of those behind a task that waits for room: reserve, reserve:N, strict or fill
+    #[arg(long, value_name = "POLICY", default_value = "reserve", value_parser = parse_policy)]
+    policy: WaitingPolicy,
+    /// Seconds of waiting that count as much as one point of priority; 0 for no aging
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_aging)]
+    aging_seconds: Aging,
+}
+
+/// How fast waiting tasks gain rank. A type of its own, because an option that may be left out looks the same.
+#[derive(Clone, Copy, Debug)]
+struct Aging(Option<AgingSeconds>);
+
+fn parse_aging(seconds: &str) -> Result<Aging, SettingsError> {
+    berth_control::settings::parse_aging(seconds).map(Aging)
 }
 
 /// Plays the story.
@@ -50,6 +68,7 @@ pub(super) fn run_story() -> ExitCode {
     let intro = "The story: one container instance with room for 5 tasks of 100 MiB, 100 such tasks of five minutes \
                  each,\nand after ten minutes 20 urgent ones. Time is virtual; the code is Berth's own.\n\n";
     let options = PlayOptions {
+        waiting: Waiting::default(),
         seed: SEED,
         moments_max: usize::MAX,
     };
@@ -72,7 +91,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let moments_max = if arguments.json { 0 } else { arguments.moments };
+    let waiting = Waiting {
+        policy: arguments.policy,
+        aging: arguments.aging_seconds.0,
+        ..Waiting::default()
+    };
     let options = PlayOptions {
+        waiting,
         seed: arguments.seed,
         moments_max,
     };

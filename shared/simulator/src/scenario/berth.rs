@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use berth_control::intake::{AfterFailure, BatchReport, InboundMessage, Invocation, take_in};
 use berth_control::ports::{Ledger, PortError, Ports, StoredLane};
 use berth_control::reconcile::reconcile;
-use berth_control::settings::Settings;
+use berth_control::settings::{Settings, WaitingPolicies};
 use berth_control::track::{track_instance, track_task};
 use berth_scheduler::id::SubmissionId;
 use berth_scheduler::shape::Constraint;
@@ -23,10 +23,10 @@ use super::workload::{Entry, TaskShape, family_of};
 use super::world::World;
 use super::{
     BEGINNING, CONTAINER, EVENT_LATENCY_MS, Progress, RECONCILE_EVERY_MS, Scenario, ScenarioError, Scheduler,
-    SchedulerRun, WAKE_LATENCY_MS, after_beginning,
+    SchedulerRun, WAKE_LATENCY_MS, Waiting, after_beginning,
 };
 use crate::ecs::EcsEvent;
-use crate::memory::MemoryLedger;
+use crate::memory::{Learning, MemoryLedger};
 use crate::ports::{EcsPorts, MemoryQueues, TASK_SECONDS_VARIABLE, VirtualClock};
 use crate::seconds::write_millis;
 
@@ -76,18 +76,31 @@ struct Happenings {
     left_out: u32,
 }
 
-/// Plays a scenario with Berth.
+/// Plays a scenario with Berth, to its end.
 pub(super) fn run(
     scenario: &Scenario,
+    waiting: Waiting,
     timeline: Timeline,
     progress: &Progress<'_>,
 ) -> Result<(SchedulerRun, Timeline), ScenarioError> {
-    let mut deployment = Deployment::new(scenario, timeline)?;
+    run_until(scenario, waiting, u64::MAX, timeline, progress)
+}
+
+/// Plays a scenario with Berth until this moment, in milliseconds from the beginning.
+pub(super) fn run_until(
+    scenario: &Scenario,
+    waiting: Waiting,
+    until_ms: u64,
+    timeline: Timeline,
+    progress: &Progress<'_>,
+) -> Result<(SchedulerRun, Timeline), ScenarioError> {
+    let mut deployment = Deployment::new(scenario, waiting, timeline)?;
     // A new deployment: the reconciler fills the tables before anything else happens.
     deployment.reconcile()?;
     let mut looked_last_at = None;
     loop {
         match deployment.next_moment() {
+            Some(now_ms) if now_ms > until_ms => break,
             Some(now_ms) => deployment.play(now_ms)?,
             // Nothing will happen by itself any more. The reconciler still runs; if that starts nothing, what
             // waits waits for ever.
@@ -106,14 +119,22 @@ pub(super) fn run(
 }
 
 impl<'a> Deployment<'a> {
-    fn new(scenario: &'a Scenario, timeline: Timeline) -> Result<Self, ScenarioError> {
-        // Berth knows of free room when ECS's event has arrived.
-        let world = World::new(scenario, EVENT_LATENCY_MS)?;
+    fn new(scenario: &'a Scenario, waiting: Waiting, timeline: Timeline) -> Result<Self, ScenarioError> {
+        let world = World::new(scenario, waiting.rules())?;
         let settings = Settings::parse(world.cluster.as_str(), "environment,resources");
+        let settings = settings.map(|settings| Settings {
+            policies: WaitingPolicies::all(waiting.policy),
+            aging: waiting.aging,
+            ..settings
+        });
+        let ledger = MemoryLedger::interleaved();
         Ok(Self {
             scenario,
             world,
-            ledger: MemoryLedger::interleaved(),
+            ledger: match waiting.learning {
+                Learning::On => ledger,
+                Learning::Off => ledger.without_learning(),
+            },
             queues: MemoryQueues::default(),
             clock: VirtualClock::at(BEGINNING),
             settings: settings.map_err(|error| ScenarioError::unexpected("the settings", error))?,
@@ -305,6 +326,9 @@ impl<'a> Deployment<'a> {
             "count": count,
             "overrides": {"containerOverrides": [{"name": CONTAINER, "environment": [variable]}]},
         });
+        if let (Some(seconds), Some(body)) = (entry.expected_s, body.as_object_mut()) {
+            body.insert("expectedDurationSeconds".to_owned(), json!(seconds));
+        }
         if let (Some(expression), Some(body)) = (&shape.constraint, body.as_object_mut()) {
             let constraint = json!([{"type": "memberOf", "expression": expression.as_written()}]);
             body.insert("placementConstraints".to_owned(), constraint);

@@ -229,10 +229,12 @@ pub(super) fn text_of<'a>(bytes: &'a [u8], problems: &mut Problems) -> Option<&'
     }
 }
 
-/// The rows below the header, each with its fields in the order of `columns`, whatever order the file has.
+/// The rows below the header, each with its fields in the order of `columns`, whatever order the file has. The
+/// columns in `optional` may be missing: their fields are empty then.
 pub(super) fn rows<'a, const N: usize>(
     text: &'a str,
     columns: [&'static str; N],
+    optional: &[&str],
     problems: &mut Problems,
 ) -> Vec<[Field<'a>; N]> {
     let mut records = Records { rest: text, line: 1 };
@@ -243,7 +245,7 @@ pub(super) fn rows<'a, const N: usize>(
         ));
         return Vec::new();
     };
-    let Some(order) = column_order(line, &header, columns, problems) else {
+    let Some(order) = column_order(line, &header, columns, optional, problems) else {
         return Vec::new();
     };
     let mut rows = Vec::new();
@@ -263,23 +265,29 @@ pub(super) fn rows<'a, const N: usize>(
             continue;
         }
         let mut names = columns.iter();
-        rows.push(order.map(|at| Field {
-            text: fields.get_mut(at).map(std::mem::take).unwrap_or_default(),
-            line,
-            column: at.saturating_add(1),
-            name: names.next().copied().unwrap_or_default(),
+        rows.push(order.map(|at| {
+            Field {
+                text: at
+                    .and_then(|at| fields.get_mut(at))
+                    .map(std::mem::take)
+                    .unwrap_or_default(),
+                line,
+                column: at.unwrap_or(0).saturating_add(1),
+                name: names.next().copied().unwrap_or_default(),
+            }
         }));
     }
     rows
 }
 
-/// Where each column is in the file.
+/// Where each column is in the file, if it is there.
 fn column_order<const N: usize>(
     line: usize,
     header: &[Cow<'_, str>],
     columns: [&'static str; N],
+    optional: &[&str],
     problems: &mut Problems,
-) -> Option<[usize; N]> {
+) -> Option<[Option<usize>; N]> {
     let mut seen = BTreeSet::new();
     let mut good = true;
     for (at, name) in header.iter().enumerate() {
@@ -299,7 +307,8 @@ fn column_order<const N: usize>(
             good = false;
         }
     }
-    let missing: Vec<&str> = columns.into_iter().filter(|name| !seen.contains(name)).collect();
+    let is_missing = |name: &&str| !seen.contains(name) && !optional.contains(name);
+    let missing: Vec<&str> = columns.into_iter().filter(is_missing).collect();
     if !missing.is_empty() {
         let these = missing.join("`, `");
         problems.in_line(
@@ -308,7 +317,7 @@ fn column_order<const N: usize>(
         );
         good = false;
     }
-    good.then(|| columns.map(|name| header.iter().position(|found| found == name).unwrap_or_default()))
+    good.then(|| columns.map(|name| header.iter().position(|found| found == name)))
 }
 
 /// Splits text into records.
@@ -395,7 +404,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Vec<[String; 2]>, String> {
         let mut problems = Problems::of("f.csv");
-        let rows = rows(text, ["a", "b"], &mut problems);
+        let rows = rows(text, ["a", "b"], &[], &mut problems);
         let texts = rows
             .into_iter()
             .map(|row| row.map(|field| field.text.into_owned()))

@@ -62,7 +62,7 @@ impl Fleet {
         let Some(text) = csv::text_of(bytes, &mut problems) else {
             return problems.finish(fleet);
         };
-        let rows = csv::rows(text, COLUMNS, &mut problems);
+        let rows = csv::rows(text, COLUMNS, &[], &mut problems);
         let rows_found = rows.len();
         let mut lines = BTreeMap::new();
         for row in rows {

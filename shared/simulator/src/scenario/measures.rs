@@ -27,6 +27,10 @@ pub struct Measures {
     pub never_started: usize,
     /// From the first submission to the last end, in milliseconds.
     pub makespan_ms: u64,
+    /// How much of the fleet's CPU was in use from the first submission to the last one, in millionths.
+    pub utilisation_ppm: u64,
+    /// When the tasks that never started were submitted, in milliseconds from the beginning, by priority.
+    pub left_waiting_ms: BTreeMap<Reverse<Priority>, Vec<u64>>,
     /// How long tasks waited from submission to start, in milliseconds, sorted, by priority.
     pub waits_ms: BTreeMap<Reverse<Priority>, Vec<u64>>,
 }

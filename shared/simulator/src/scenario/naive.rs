@@ -7,10 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::shape::Constraint;
 
 use super::random::Random;
-use super::referee::{TaskIndex, depends_on_tasks};
+use super::referee::{Rules, TaskIndex, depends_on_tasks};
 use super::workload::family_of;
 use super::world::World;
 use super::{Progress, Scenario, ScenarioError, Scheduler, SchedulerRun, after_beginning};
@@ -52,7 +53,12 @@ pub(super) fn run(
     progress: &Progress<'_>,
 ) -> Result<SchedulerRun, ScenarioError> {
     // RunTask itself tells whether there is room, at the very moment.
-    let world = World::new(scenario, 0)?;
+    let rules = Rules {
+        unknown_ms: 0,
+        policy: WaitingPolicy::Fill,
+        aging: None,
+    };
+    let world = World::new(scenario, rules)?;
     let mut worker = Worker {
         scenario,
         random: Random::from_seed(seed),

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use berth_scheduler::constraint::expression::{AttributeLookup, Dependencies, Expression, ExpressionSubject};
-use berth_scheduler::waiting::Priority;
+use berth_scheduler::policy::WaitingPolicy;
+use berth_scheduler::waiting::{AgingSeconds, Priority};
 
 use super::fleet::{Fleet, FleetInstance};
 use super::measures::Measures;
@@ -23,8 +24,24 @@ pub(super) struct TaskIndex(pub(super) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InstanceIndex(pub(super) usize);
 
-/// A task's place in the order, as far as users decide it: priority, then the moment of submission.
-type Standing = (Reverse<Priority>, u64);
+/// A task's place in the order, as far as users decide it: priority, then the moment of submission in
+/// milliseconds, with aging moved by the priority.
+type Standing = (Reverse<Priority>, i64);
+
+/// Who of a shape waits, by how long they declare to run, in seconds.
+type WaitingOfShape = BTreeMap<Option<u32>, BTreeMap<Standing, u32>>;
+
+/// What the referee goes by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Room counts as usable when it has been free for so many milliseconds: that long nobody can have told the
+    /// scheduler.
+    pub(super) unknown_ms: u64,
+    /// Who may pass whom.
+    pub(super) policy: WaitingPolicy,
+    /// How fast tasks gain rank.
+    pub(super) aging: Option<AgingSeconds>,
+}
 
 /// Watches a run.
 #[derive(Debug)]
@@ -41,8 +58,8 @@ pub(super) struct Referee<'a> {
     /// For each shape, the group of its tasks.
     groups: Vec<Arc<str>>,
     /// For each shape, who waits.
-    waiting: Vec<BTreeMap<Standing, u32>>,
-    unknown_ms: u64,
+    waiting: Vec<WaitingOfShape>,
+    rules: Rules,
     inverted_starts: u64,
     overcommitted: u64,
     repeated_starts: u64,
@@ -51,13 +68,18 @@ pub(super) struct Referee<'a> {
     /// The present moment, and the starts in it that are not judged yet.
     now_ms: u64,
     fresh_starts: Vec<FreshStart>,
+    /// Who was submitted in it: by shape.
+    fresh_submissions: Vec<(usize, Standing)>,
 }
 
 /// A start whose moment is not over yet.
 #[derive(Clone, Debug)]
 struct FreshStart {
     standing: Standing,
+    declared_s: Option<u32>,
     on: InstanceIndex,
+    /// Who may have had the instance set aside: the first who waited of each shape that could use it when empty.
+    claimants: Vec<(Standing, usize)>,
     /// What was known to be free there before it.
     room: Amounts,
     /// The shapes whose constraint changes with the tasks and held there before it.
@@ -89,9 +111,8 @@ struct Host<'a> {
 }
 
 impl<'a> Referee<'a> {
-    /// A referee of this workload on this fleet. Room counts as usable when it has been free for
-    /// `unknown_ms` milliseconds: that long nobody can have told the scheduler.
-    pub(super) fn new(workload: &'a Workload, fleet: &'a Fleet, unknown_ms: u64) -> Self {
+    /// A referee of this workload on this fleet.
+    pub(super) fn new(workload: &'a Workload, fleet: &'a Fleet, rules: Rules) -> Self {
         let hosts: Vec<Host<'a>> = fleet.instances.iter().map(Host::new).collect();
         let matching: Vec<_> = workload
             .shapes
@@ -117,7 +138,7 @@ impl<'a> Referee<'a> {
                 .map(|shape| Arc::from(group_of(&shape.demand)))
                 .collect(),
             waiting: vec![BTreeMap::new(); workload.shapes.len()],
-            unknown_ms,
+            rules,
             inverted_starts: 0,
             overcommitted: 0,
             repeated_starts: 0,
@@ -125,6 +146,19 @@ impl<'a> Referee<'a> {
             waiting_total: 0,
             now_ms: 0,
             fresh_starts: Vec::new(),
+            fresh_submissions: Vec::new(),
+        }
+    }
+
+    fn standing(&self, entry: &Entry) -> Standing {
+        let submit_ms = i64::try_from(entry.submit_ms).unwrap_or(i64::MAX);
+        match self.rules.aging {
+            None => (Reverse(entry.priority), submit_ms),
+            Some(aging) => {
+                let point_ms = i64::from(aging.get()) * 1_000;
+                let moved_ms = submit_ms - i64::from(entry.priority.get()) * point_ms;
+                (Reverse(Priority::default()), moved_ms)
+            }
         }
     }
 
@@ -171,8 +205,11 @@ impl<'a> Referee<'a> {
         };
         *life = Life::Waiting;
         self.waiting_total += 1;
+        let standing = self.standing(entry);
+        self.fresh_submissions.push((entry.shape, standing));
         if let Some(waiting) = self.waiting.get_mut(entry.shape) {
-            *waiting.entry(standing(entry)).or_default() += 1;
+            let alike = waiting.entry(entry.expected_s).or_default();
+            *alike.entry(standing).or_default() += 1;
         }
     }
 
@@ -193,12 +230,16 @@ impl<'a> Referee<'a> {
         let (amounts, group) = (self.amounts(entry), self.group(entry));
         let changing = self.changing.iter().copied();
         let holding = changing.filter(|shape| self.holds_now(*shape, on)).collect();
-        let unknown_ms = self.unknown_ms;
+        let unknown_ms = self.rules.unknown_ms;
+        let standing = self.standing(entry);
+        let claimants = self.claimants(entry, on);
         if let Some(host) = self.instances.get_mut(on.0) {
             host.forget_before(now_ms, unknown_ms);
             self.fresh_starts.push(FreshStart {
-                standing: standing(entry),
+                standing,
+                declared_s: entry.expected_s,
                 on,
+                claimants,
                 room: host.known_room(),
                 holding,
             });
@@ -224,7 +265,7 @@ impl<'a> Referee<'a> {
             at_ms: now_ms,
         };
         let (amounts, group) = (self.amounts(entry), self.group(entry));
-        let unknown_ms = self.unknown_ms;
+        let unknown_ms = self.rules.unknown_ms;
         if let Some(host) = self.instances.get_mut(on.0) {
             host.taken = take(host.taken, amounts);
             host.forget_before(now_ms, unknown_ms);
@@ -236,15 +277,34 @@ impl<'a> Referee<'a> {
     }
 
     fn stop_waiting(&mut self, entry: &Entry) {
+        let standing = self.standing(entry);
         let Some(waiting) = self.waiting.get_mut(entry.shape) else {
             return;
         };
-        if let Some(count) = waiting.get_mut(&standing(entry)) {
+        let Some(alike) = waiting.get_mut(&entry.expected_s) else {
+            return;
+        };
+        if let Some(count) = alike.get_mut(&standing) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                waiting.remove(&standing(entry));
+                alike.remove(&standing);
             }
         }
+        if alike.is_empty() {
+            waiting.remove(&entry.expected_s);
+        }
+    }
+
+    /// Who may have an instance set aside where a task starts that may use it meanwhile.
+    fn claimants(&self, entry: &Entry, on: InstanceIndex) -> Vec<(Standing, usize)> {
+        if !matches!(self.rules.policy, WaitingPolicy::Reserve(_)) || entry.expected_s.is_none() {
+            return Vec::new();
+        }
+        let waiting = self.waiting.iter().enumerate();
+        let waiting = waiting.filter(|(shape, _)| self.could_use_when_empty(*shape, on));
+        waiting
+            .filter_map(|(shape, waiting)| Some((first_of(waiting)?, shape)))
+            .collect()
     }
 
     /// A later moment begins: the starts of the one before are judged.
@@ -252,6 +312,11 @@ impl<'a> Referee<'a> {
     /// Order within a moment does not matter, what is left after it does. So a start is inverted (against
     /// NoOvertaking) if somebody who stands before the started task still waits when the moment is over,
     /// and could have used the same room.
+    ///
+    /// Where instances are set aside, room there is not for those who would be in the way: somebody else may
+    /// stand before them, and only who declares to end in time may use it meanwhile. So a task that declares its
+    /// run time may start past one that does not, or that declares more, if a third stands before both whom
+    /// the instance could be for. Where nobody may pass, it does not matter what room somebody could have used.
     fn move_to(&mut self, now_ms: u64) {
         if now_ms == self.now_ms {
             return;
@@ -260,17 +325,54 @@ impl<'a> Referee<'a> {
         let inverted = self.inverted_among_fresh();
         self.inverted_starts = self.inverted_starts.saturating_add(inverted);
         self.fresh_starts.clear();
+        self.fresh_submissions.clear();
     }
 
     fn inverted_among_fresh(&self) -> u64 {
         let inverted = self.fresh_starts.iter().filter(|start| {
-            let stands_before = |waiting: &BTreeMap<Standing, u32>| {
-                waiting.keys().next().is_some_and(|best| *best < start.standing)
-            };
             let mut waiting = self.waiting.iter().enumerate();
-            waiting.any(|(shape, waiting)| stands_before(waiting) && self.could_use(shape, start))
+            waiting.any(|(shape, waiting)| self.is_passed(shape, waiting, start))
         });
         inverted.count() as u64
+    }
+
+    /// Whether a start passes over somebody of this shape against the rules.
+    fn is_passed(&self, shape: usize, waiting: &WaitingOfShape, start: &FreshStart) -> bool {
+        let before = |first: &Standing| *first < start.standing;
+        match self.rules.policy {
+            WaitingPolicy::Strict if self.could_use_when_empty(shape, start.on) => {
+                // Whoever was submitted in this very moment may have come after the decision.
+                let is_fresh = |standing: &Standing| self.fresh_submissions.contains(&(shape, *standing));
+                let first = first_of(waiting).filter(before);
+                first.is_some_and(|first| !is_fresh(&first))
+            }
+            WaitingPolicy::Strict | WaitingPolicy::Fill => {
+                first_of(waiting).as_ref().is_some_and(before) && self.could_use(shape, start)
+            }
+            WaitingPolicy::Reserve(_) => {
+                let passed = waiting.iter().any(|(declared_s, alike)| {
+                    let first = alike.keys().next().filter(|first| before(first));
+                    first.is_some_and(|first| !may_be_passed(shape, *first, *declared_s, start))
+                });
+                passed && self.could_use(shape, start)
+            }
+        }
+    }
+
+    /// Whether a task of this shape could use an instance if that were empty.
+    fn could_use_when_empty(&self, shape: usize, on: InstanceIndex) -> bool {
+        let (Some(needs), Some(host)) = (self.workload.shapes.get(shape), self.instances.get(on.0)) else {
+            return false;
+        };
+        covers(host.registered, amounts_of(needs)) && self.may_match(shape, on.0)
+    }
+
+    /// Whether a shape's constraint holds on an instance or can come to hold there.
+    fn may_match(&self, shape: usize, instance: usize) -> bool {
+        match self.matching.get(shape) {
+            Some(Some(known)) => known.get(instance).copied().unwrap_or(false),
+            _ => true,
+        }
     }
 
     fn could_use(&self, shape: usize, start: &FreshStart) -> bool {
@@ -313,12 +415,7 @@ impl<'a> Referee<'a> {
             return false;
         };
         let fits = |(position, host): (usize, &Host<'_>)| {
-            covers(host.registered, amounts_of(needs))
-                && match self.matching.get(shape) {
-                    Some(Some(known)) => known.get(position).copied().unwrap_or(false),
-                    // It may come to hold.
-                    _ => true,
-                }
+            covers(host.registered, amounts_of(needs)) && self.may_match(shape, position)
         };
         self.instances.iter().enumerate().any(fits)
     }
@@ -326,8 +423,10 @@ impl<'a> Referee<'a> {
     /// Who waits, by priority, the highest first.
     pub(super) fn waiting_by_priority(&self) -> BTreeMap<Reverse<Priority>, u32> {
         let mut counts = BTreeMap::new();
-        for ((priority, _), count) in self.waiting.iter().flatten() {
-            *counts.entry(*priority).or_default() += count;
+        for (task, life) in self.lives.iter().enumerate() {
+            if let (Life::Waiting, Some(entry)) = (life, self.entry(TaskIndex(task))) {
+                *counts.entry(Reverse(entry.priority)).or_default() += 1;
+            }
         }
         counts
     }
@@ -355,6 +454,8 @@ impl<'a> Referee<'a> {
             ..Measures::default()
         };
         let first_ms = self.workload.entries.first().map_or(0, |entry| entry.submit_ms);
+        let last_ms = self.workload.entries.last().map_or(0, |entry| entry.submit_ms);
+        let mut busy = 0_u128;
         for (task, life) in self.lives.iter().enumerate() {
             let Some(entry) = self.entry(TaskIndex(task)) else {
                 continue;
@@ -362,15 +463,27 @@ impl<'a> Referee<'a> {
             let (started_ms, until_ms) = match *life {
                 Life::NotSubmitted | Life::Waiting => {
                     measures.never_started += 1;
+                    let left = measures
+                        .left_waiting_ms
+                        .entry(Reverse(entry.priority))
+                        .or_default();
+                    left.push(entry.submit_ms);
                     continue;
                 }
-                Life::Started { at_ms, .. } => (at_ms, at_ms),
+                Life::Started { at_ms, .. } => (at_ms, self.now_ms),
                 Life::Ended { started_ms, at_ms } => (started_ms, at_ms),
             };
+            let [cpu, ..] = self.amounts(entry);
+            let in_use_ms = until_ms.min(last_ms).saturating_sub(started_ms.min(last_ms));
+            busy += u128::from(cpu) * u128::from(in_use_ms);
             measures.makespan_ms = measures.makespan_ms.max(until_ms.saturating_sub(first_ms));
             let waits = measures.waits_ms.entry(Reverse(entry.priority)).or_default();
             waits.push(started_ms.saturating_sub(entry.submit_ms));
         }
+        let cpu: u64 = self.instances.iter().map(|host| host.registered[0]).sum();
+        let all = u128::from(cpu) * u128::from(last_ms.saturating_sub(first_ms));
+        let ppm = (busy * 1_000_000).checked_div(all).unwrap_or(0);
+        measures.utilisation_ppm = u64::try_from(ppm).unwrap_or(u64::MAX);
         for waits in measures.waits_ms.values_mut() {
             waits.sort_unstable();
         }
@@ -378,8 +491,22 @@ impl<'a> Referee<'a> {
     }
 }
 
-fn standing(entry: &Entry) -> Standing {
-    (Reverse(entry.priority), entry.submit_ms)
+fn first_of(waiting: &WaitingOfShape) -> Option<Standing> {
+    waiting
+        .values()
+        .filter_map(|alike| alike.keys().next())
+        .min()
+        .copied()
+}
+
+/// Whether a task that waits may be passed by a start where the instance may be set aside: somebody else stands
+/// before it, and it does not declare to be as short as the one that started.
+fn may_be_passed(shape: usize, passed: Standing, declared_s: Option<u32>, start: &FreshStart) -> bool {
+    let in_the_way = start
+        .declared_s
+        .is_some_and(|short| declared_s.is_none_or(|long| long > short));
+    let claimed = |(claimant, of): &(Standing, usize)| *of != shape && *claimant <= passed;
+    in_the_way && start.claimants.iter().any(claimed)
 }
 
 fn amounts_of(shape: &TaskShape) -> Amounts {

@@ -22,6 +22,7 @@ fn play(scenario: &Scenario, seed: u64) -> Comparison {
     compare(
         scenario,
         &PlayOptions {
+            waiting: Waiting::default(),
             seed,
             moments_max: 1_000,
         },
@@ -294,7 +295,7 @@ proptest! {
         prop_assert_eq!(measures.refused, 0);
         prop_assert_eq!(measures.run_task_calls, (measures.tasks - measures.never_started) as u64);
         // NothingLost: whatever fits some instance starts.
-        let referee = Referee::new(&scenario.workload, &scenario.fleet, 0);
+        let referee = Referee::new(&scenario.workload, &scenario.fleet, Waiting::default().rules());
         let hopeless = scenario.workload.entries.iter().filter(|entry| !referee.can_ever_fit(entry.shape));
         prop_assert_eq!(measures.never_started, hopeless.map(|entry| entry.count as usize).sum::<usize>());
         prop_assert_eq!(naive.measures.never_started, measures.never_started);

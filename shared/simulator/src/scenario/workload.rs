@@ -10,7 +10,7 @@ use berth_scheduler::waiting::Priority;
 use super::csv::{self, Field, InputError, Problems};
 
 /// The columns of a workload.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "submit_s",
     "duration_s",
     "cpu_units",
@@ -20,7 +20,14 @@ const COLUMNS: [&str; 9] = [
     "user",
     "count",
     "constraint",
+    EXPECTED_COLUMN,
 ];
+
+/// The column that may be missing.
+const EXPECTED_COLUMN: &str = "expected_s";
+
+/// The longest `expectedDurationSeconds` of a submission: a year.
+const EXPECTED_SECONDS_MAX: u32 = 31_536_000;
 
 /// Latest submission and longest run, in seconds: ten years, far beyond any trace.
 const SECONDS_MAX: u32 = 315_360_000;
@@ -65,6 +72,8 @@ pub(super) struct Entry {
     pub(super) submit_ms: u64,
     /// How long each runs, in milliseconds.
     pub(super) duration_ms: u64,
+    /// How long each declares to run, in seconds.
+    pub(super) expected_s: Option<u32>,
     /// How urgent they are.
     pub(super) priority: Priority,
     /// How many there are.
@@ -80,22 +89,36 @@ impl Workload {
     /// Every problem, with line and column.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, InputError> {
         let mut problems = Problems::of(file);
+        let Some(text) = csv::text_of(bytes, &mut problems) else {
+            return problems.finish(Self::of(Vec::new()));
+        };
+        let rows = csv::rows(text, COLUMNS, &[EXPECTED_COLUMN], &mut problems);
+        let no_row = rows.is_empty();
+        let read: Vec<_> = rows
+            .into_iter()
+            .filter_map(|row| read_row(row, &mut problems))
+            .collect();
+        let tasks = read
+            .iter()
+            .fold(0_u32, |sum, (_, entry)| sum.saturating_add(entry.count));
+        let workload = Self::of(read);
+        let mut whole = Problems::of(file);
+        if no_row {
+            whole.in_file("no task: give at least one line below the header");
+        } else if tasks > TASKS_MAX {
+            whole.in_file(format!("{tasks} tasks: give at most {TASKS_MAX}"));
+        }
+        problems.finish(()).and_then(|()| whole.finish(workload))
+    }
+
+    /// The workload of these lines, in any order; where each has its shape is worked out here.
+    pub(super) fn of(lines: Vec<(TaskShape, Entry)>) -> Self {
         let mut workload = Self {
             shapes: Vec::new(),
-            entries: Vec::new(),
+            entries: Vec::with_capacity(lines.len()),
         };
-        let Some(text) = csv::text_of(bytes, &mut problems) else {
-            return problems.finish(workload);
-        };
-        let rows = csv::rows(text, COLUMNS, &mut problems);
         let mut shapes = BTreeMap::new();
-        let mut tasks = 0_u32;
-        let no_row = rows.is_empty();
-        for row in rows {
-            let Some((shape, entry)) = read_row(row, &mut problems) else {
-                continue;
-            };
-            tasks = tasks.saturating_add(entry.count);
+        for (shape, entry) in lines {
             let constraint = shape.constraint.as_ref().map(Expression::to_string);
             let key = (shape.demand.clone(), constraint);
             let position = *shapes.entry(key).or_insert_with(|| {
@@ -110,13 +133,7 @@ impl Workload {
         workload
             .entries
             .sort_by_key(|entry| (entry.submit_ms, entry.line));
-        let mut whole = Problems::of(file);
-        if no_row {
-            whole.in_file("no task: give at least one line below the header");
-        } else if tasks > TASKS_MAX {
-            whole.in_file(format!("{tasks} tasks: give at most {TASKS_MAX}"));
-        }
-        problems.finish(()).and_then(|()| whole.finish(workload))
+        workload
     }
 
     /// How many tasks there are.
@@ -142,7 +159,7 @@ pub(super) fn group_of(demand: &Demand) -> String {
     format!("family:{}", family_of(demand))
 }
 
-fn read_row(row: [Field<'_>; 9], problems: &mut Problems) -> Option<(TaskShape, Entry)> {
+fn read_row(row: [Field<'_>; 10], problems: &mut Problems) -> Option<(TaskShape, Entry)> {
     let [
         submit,
         duration,
@@ -153,6 +170,7 @@ fn read_row(row: [Field<'_>; 9], problems: &mut Problems) -> Option<(TaskShape, 
         _user,
         count,
         constraint,
+        expected,
     ] = row;
     // Every field is looked at, so that all problems of a line are named at once.
     let submit_ms = submit.seconds(SECONDS_MAX, problems);
@@ -163,6 +181,10 @@ fn read_row(row: [Field<'_>; 9], problems: &mut Problems) -> Option<(TaskShape, 
     let priority = priority.whole(0..=u32::from(Priority::MAX), problems);
     let count = count.whole(1..=TASKS_MAX, problems);
     let expression = read_constraint(&constraint, problems);
+    let expected_s = match &*expected.text {
+        "" => Some(None),
+        _ => expected.whole(1..=EXPECTED_SECONDS_MAX, problems).map(Some),
+    };
     let demand = Demand {
         cpu: CpuUnits::new(cpu_units?),
         memory: MemoryMib::new(memory_mib?),
@@ -173,6 +195,7 @@ fn read_row(row: [Field<'_>; 9], problems: &mut Problems) -> Option<(TaskShape, 
         line: submit.line,
         submit_ms: submit_ms?,
         duration_ms: duration_ms?,
+        expected_s: expected_s?,
         priority: u16::try_from(priority?).ok().and_then(Priority::new)?,
         count: count?,
         shape: 0,

@@ -10,7 +10,7 @@ use berth_scheduler::id::{ClusterName, ContainerInstanceArn, SubmissionId, TaskA
 use berth_scheduler::report::{TaskReport, TaskStatus};
 use berth_scheduler::resources::Demand;
 
-use super::referee::{InstanceIndex, Referee, TaskIndex};
+use super::referee::{InstanceIndex, Referee, Rules, TaskIndex};
 use super::workload::family_of;
 use super::{BEGINNING, CONTAINER, Scenario, ScenarioError, since_beginning};
 use crate::ecs::definition::Document;
@@ -42,9 +42,8 @@ pub(super) struct Observed {
 }
 
 impl<'a> World<'a> {
-    /// A cluster with the scenario's fleet and a task definition for each amount of resources. Room counts as
-    /// usable when it has been free for `unknown_ms` milliseconds, so that the scheduler can know of it.
-    pub(super) fn new(scenario: &'a Scenario, unknown_ms: u64) -> Result<Self, ScenarioError> {
+    /// A cluster with the scenario's fleet and a task definition for each amount of resources.
+    pub(super) fn new(scenario: &'a Scenario, rules: Rules) -> Result<Self, ScenarioError> {
         let unexpected = |error: EcsError| ScenarioError::unexpected("the simulated ECS", error);
         let cluster =
             ClusterName::parse("default").map_err(|error| ScenarioError::unexpected("the cluster", error))?;
@@ -69,7 +68,7 @@ impl<'a> World<'a> {
         Ok(Self {
             cluster,
             ecs: EcsPorts::new(ecs),
-            referee: Referee::new(&scenario.workload, &scenario.fleet, unknown_ms),
+            referee: Referee::new(&scenario.workload, &scenario.fleet, rules),
             instances,
             submissions: BTreeMap::new(),
             tasks: BTreeMap::new(),
