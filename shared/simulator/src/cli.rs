@@ -4,6 +4,7 @@ mod ecs;
 mod input;
 mod instances;
 mod place;
+mod policies;
 mod simulate;
 mod soak;
 
@@ -32,6 +33,8 @@ enum Command {
     Ecs(ecs::Arguments),
     /// Plays a workload in virtual time, with Berth and with naive SQS polling, and compares them.
     Simulate(simulate::Arguments),
+    /// Plays the story of the waiting policies: large urgent tasks on a cluster that is always full.
+    Policies(policies::Arguments),
     /// Runs the flows with everything going wrong, seed by seed, and checks the promises after every step.
     Soak(soak::Arguments),
     /// Lists the container instances in a file that match an expression.
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
         None => simulate::run_story(),
         Some(Command::Ecs(arguments)) => ecs::run(arguments),
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),
+        Some(Command::Policies(arguments)) => policies::run(&arguments),
         Some(Command::Soak(arguments)) => soak::run(&arguments),
         Some(Command::Instances(arguments)) => instances::run(&arguments),
         Some(Command::Place(arguments)) => place::run(&arguments),

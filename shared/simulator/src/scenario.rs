@@ -5,6 +5,7 @@
 //! - [`world`] is ECS with the fleet registered; [`referee`] watches it
 //! - [`berth`] and [`naive`] play; [`measures`] are what came of it
 //! - [`timeline`] and [`report`] show it
+//! - [`waiting_story`] shows what becomes of a large task on a cluster that is always full
 
 mod berth;
 mod csv;
@@ -16,6 +17,7 @@ mod referee;
 mod report;
 mod side_by_side;
 mod timeline;
+mod waiting_story;
 mod workload;
 mod world;
 
@@ -29,6 +31,7 @@ pub use fleet::{Fleet, FleetInstance};
 pub use measures::{Measures, WaitSummary};
 pub use report::Colours;
 pub use timeline::Timeline;
+pub use waiting_story::{WAITING_STORY_HOURS, waiting_story};
 pub use workload::Workload;
 
 use referee::Referee;
@@ -187,6 +190,17 @@ pub struct PlayOptions {
     pub seed: u64,
     /// Most moments of the timeline.
     pub moments_max: usize,
+    /// How Berth lets tasks wait.
+    pub waiting: Waiting,
+}
+
+/// How Berth lets tasks wait in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    /// As in the deployment's parameter `WaitingPolicy`; empty for its default.
+    pub policy: String,
+    /// Whether every task is sent with its duration as `expectedDurationSeconds`.
+    pub durations_declared: bool,
 }
 
 /// The story: a hundred tasks of five minutes each on an instance with room for five, and after ten minutes
@@ -217,7 +231,10 @@ pub fn compare(
     // Each has a world of its own, so they can play at the same time.
     let (berth, naive) = std::thread::scope(|threads| {
         let naive = threads.spawn(|| naive::run(scenario, options.seed, progress));
-        (berth::run(scenario, timeline, progress), naive.join())
+        (
+            berth::run(scenario, &options.waiting, timeline, progress),
+            naive.join(),
+        )
     });
     let (berth, timeline) = berth?;
     let naive = naive.map_err(|_panic| ScenarioError::unexpected("the naive worker", "it panicked"))??;
@@ -228,6 +245,15 @@ pub fn compare(
         runs: vec![berth, naive],
         timeline,
     })
+}
+
+/// Plays a scenario with Berth alone.
+///
+/// # Errors
+/// When the run cannot be finished.
+pub fn play_berth(scenario: &Scenario, waiting: &Waiting) -> Result<SchedulerRun, ScenarioError> {
+    let (run, _) = berth::run(scenario, waiting, Timeline::of_at_most(0), &|_, _| ())?;
+    Ok(run)
 }
 
 #[cfg(test)]

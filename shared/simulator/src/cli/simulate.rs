@@ -4,12 +4,14 @@ use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use berth_control::settings::{Settings, SettingsError};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{BAD_INPUT, complain, print};
 use crate::scenario::{
-    Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Workload, compare, story,
+    Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Waiting, Workload, compare,
+    story,
 };
 
 /// Tasks from which on a run may last long enough for a progress bar.
@@ -39,6 +41,17 @@ pub(super) struct Arguments {
     /// Shuffles the messages of the naive worker
     #[arg(long, value_name = "N", default_value_t = SEED)]
     seed: u64,
+    /// What becomes of the others when a task waits for room: reserve, reserve:N, strict or fill
+    #[arg(long, value_name = "POLICY", default_value = "reserve", value_parser = waiting_policy)]
+    waiting_policy: String,
+    /// Sends every task with its duration as expectedDurationSeconds
+    #[arg(long)]
+    declare_durations: bool,
+}
+
+fn waiting_policy(text: &str) -> Result<String, SettingsError> {
+    Settings::parse("default", "")?.with_waiting_policy(text)?;
+    Ok(text.to_owned())
 }
 
 /// Plays the story.
@@ -52,6 +65,7 @@ pub(super) fn run_story() -> ExitCode {
     let options = PlayOptions {
         seed: SEED,
         moments_max: usize::MAX,
+        waiting: Waiting::default(),
     };
     play(&scenario, &options, |comparison| {
         shown(intro, &scenario, comparison)
@@ -75,6 +89,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let options = PlayOptions {
         seed: arguments.seed,
         moments_max,
+        waiting: Waiting {
+            policy: arguments.waiting_policy.clone(),
+            durations_declared: arguments.declare_durations,
+        },
     };
     play(&scenario, &options, |comparison| {
         if arguments.json {

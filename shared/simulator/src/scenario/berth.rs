@@ -23,7 +23,7 @@ use super::workload::{Entry, TaskShape, family_of};
 use super::world::World;
 use super::{
     BEGINNING, CONTAINER, EVENT_LATENCY_MS, Progress, RECONCILE_EVERY_MS, Scenario, ScenarioError, Scheduler,
-    SchedulerRun, WAKE_LATENCY_MS, after_beginning,
+    SchedulerRun, WAKE_LATENCY_MS, Waiting, after_beginning,
 };
 use crate::ecs::EcsEvent;
 use crate::memory::MemoryLedger;
@@ -47,6 +47,7 @@ struct Deployment<'a> {
     queues: MemoryQueues,
     clock: VirtualClock,
     settings: Settings,
+    durations_declared: bool,
     now_ms: u64,
     /// Entries of the workload that are not submitted yet: the position, and their first task.
     next_entry: (usize, TaskIndex),
@@ -79,10 +80,11 @@ struct Happenings {
 /// Plays a scenario with Berth.
 pub(super) fn run(
     scenario: &Scenario,
+    waiting: &Waiting,
     timeline: Timeline,
     progress: &Progress<'_>,
 ) -> Result<(SchedulerRun, Timeline), ScenarioError> {
-    let mut deployment = Deployment::new(scenario, timeline)?;
+    let mut deployment = Deployment::new(scenario, waiting, timeline)?;
     // A new deployment: the reconciler fills the tables before anything else happens.
     deployment.reconcile()?;
     let mut looked_last_at = None;
@@ -106,16 +108,18 @@ pub(super) fn run(
 }
 
 impl<'a> Deployment<'a> {
-    fn new(scenario: &'a Scenario, timeline: Timeline) -> Result<Self, ScenarioError> {
+    fn new(scenario: &'a Scenario, waiting: &Waiting, timeline: Timeline) -> Result<Self, ScenarioError> {
         // Berth knows of free room when ECS's event has arrived.
         let world = World::new(scenario, EVENT_LATENCY_MS)?;
-        let settings = Settings::parse(world.cluster.as_str(), "environment,resources");
+        let settings = Settings::parse(world.cluster.as_str(), "environment,resources")
+            .and_then(|settings| settings.with_waiting_policy(&waiting.policy));
         Ok(Self {
             scenario,
             world,
             ledger: MemoryLedger::interleaved(),
             queues: MemoryQueues::default(),
             clock: VirtualClock::at(BEGINNING),
+            durations_declared: waiting.durations_declared,
             settings: settings.map_err(|error| ScenarioError::unexpected("the settings", error))?,
             now_ms: 0,
             next_entry: (0, TaskIndex(0)),
@@ -308,6 +312,10 @@ impl<'a> Deployment<'a> {
         if let (Some(expression), Some(body)) = (&shape.constraint, body.as_object_mut()) {
             let constraint = json!([{"type": "memberOf", "expression": expression.as_written()}]);
             body.insert("placementConstraints".to_owned(), constraint);
+        }
+        if let (true, Some(body)) = (self.durations_declared, body.as_object_mut()) {
+            let seconds = entry.duration_ms.div_ceil(1_000).max(1);
+            body.insert("expectedDurationSeconds".to_owned(), json!(seconds));
         }
         body.to_string()
     }

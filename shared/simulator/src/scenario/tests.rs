@@ -22,6 +22,7 @@ fn play(scenario: &Scenario, seed: u64) -> Comparison {
     compare(
         scenario,
         &PlayOptions {
+            waiting: Waiting::default(),
             seed,
             moments_max: 1_000,
         },
