@@ -125,3 +125,46 @@ fn the_local_run_needs_no_crate_of_aws() {
         .collect();
     assert!(of_aws.is_empty(), "{of_aws:?}");
 }
+
+#[test]
+fn large_tasks_start_on_a_full_cluster_unless_the_policy_is_to_fill() {
+    let output = berth(&["policies", "--hours", "2"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    let row = |policy: &str, ends: &str| -> Vec<u64> {
+        let mut rows = shown
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let row = rows.find(|row| row.starts_with(&[policy, ends])).unwrap();
+        row[2..].iter().map(|figure| figure.parse().unwrap()).collect()
+    };
+    let (declared, unknown) = (row("reserve", "declared"), row("reserve", "unknown"));
+    let (strict, fill) = (row("strict", "unknown"), row("fill", "unknown"));
+    // Mean waits of the large tasks, in seconds.
+    assert!(declared[0] <= 260 && unknown[0] <= 330, "{shown}");
+    assert!(fill[0] >= 10 * unknown[0], "{shown}");
+    // What it costs: nobody passes under `strict`, so room stays empty.
+    assert!(
+        strict[3] > unknown[3] && strict[2] > unknown[2] && unknown[2] > fill[2],
+        "{shown}"
+    );
+    let inverted = [&unknown, &strict, &fill].map(|row| row[4]);
+    assert_eq!(inverted, [0; 3], "{shown}");
+}
+
+#[test]
+fn an_unknown_policy_is_refused_with_the_known_ones() {
+    let (tasks, instances) = (story("story.csv"), story("story.instances.csv"));
+    let output = berth(&[
+        "simulate",
+        "--tasks",
+        &tasks,
+        "--instances",
+        &instances,
+        "--waiting-policy",
+        "fifo",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("fifo") && said.contains("strict"), "{said}");
+}
