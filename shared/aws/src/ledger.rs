@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use berth_control::damage::{Damaged, Replaced, Replacement};
 use berth_control::ports::{
@@ -127,6 +128,28 @@ impl DynamoLedger {
         let answer = answer.map_err(|error| port_error(SERVICE, "Query", &error))?;
         let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
         Ok((answer.items.unwrap_or_default(), next))
+    }
+}
+
+/// What a conditional write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// It was done.
+    Done,
+    /// Nothing was written, because the condition did not hold.
+    ConditionFailed,
+}
+
+/// What the answer to a conditional write of one item says.
+fn written<T, E, R>(operation: &'static str, answer: Result<T, SdkError<E, R>>) -> Result<Written, PortError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    match answer {
+        Ok(_) => Ok(Written::Done),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Written::ConditionFailed),
+        Err(error) => Err(port_error(SERVICE, operation, &error)),
     }
 }
 

@@ -107,7 +107,7 @@ def test_a_paused_cluster_starts_nothing_until_it_is_resumed(stack):
         lambda items: any(item["pk"]["S"] == f"wake#{cluster}" and "pause" in item for item in items),
         "the pause is recorded",
     )
-    stack.submit(work(cluster, "patient"))
+    stack.submit(work(cluster, "patiently"))
     lanes = f"lanes#{cluster}"
     eventually(
         lambda: [item["hold"]["M"]["text"]["S"] for item in stack.task_items() if item["pk"]["S"] == lanes and "hold" in item],
@@ -116,7 +116,7 @@ def test_a_paused_cluster_starts_nothing_until_it_is_resumed(stack):
     )
     assert stack.started(cluster) == []
     stack.submit(command("resume", cluster=cluster))
-    stack.wait_for_started(cluster, ["patient"])
+    stack.wait_for_started(cluster, ["patiently"])
 
 
 def test_a_task_starts_not_before_its_time_and_expires_after_it(stack):

@@ -8,10 +8,11 @@ mod policies;
 mod simulate;
 mod soak;
 
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// The exit code for input that cannot be used, as for a wrong command line.
 const BAD_INPUT: u8 = 2;
@@ -54,6 +55,15 @@ pub fn run() -> ExitCode {
         Some(Command::Instances(arguments)) => instances::run(&arguments),
         Some(Command::Place(arguments)) => place::run(&arguments),
     }
+}
+
+/// The progress of so many steps on standard error; nobody sees it unless that is a terminal.
+fn progress_bar(steps: u64, template: &str) -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Tells a problem on standard error.

@@ -125,3 +125,49 @@ fn the_local_run_needs_no_crate_of_aws() {
         .collect();
     assert!(of_aws.is_empty(), "{of_aws:?}");
 }
+
+#[test]
+fn the_policies_are_compared_as_json_and_drawn() {
+    let picture = file("policies.svg", "");
+    let output = berth(&[
+        "policies",
+        "--replicas",
+        "1",
+        "--hours",
+        "1",
+        "--flood-instances",
+        "2",
+        "--json",
+        "--plot",
+        &picture,
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let variants = |story: usize| json["stories"][story]["variants"].as_array().unwrap().len();
+    assert_eq!(
+        (json["replicas"].as_u64(), variants(0), variants(1)),
+        (Some(1), 5, 6)
+    );
+    let drawn = std::fs::read_to_string(&picture).unwrap();
+    assert!(
+        drawn.starts_with("<svg ") && drawn.contains("reserve, ends unknown"),
+        "{drawn}"
+    );
+}
+
+#[test]
+fn an_unknown_policy_is_refused_with_the_known_ones() {
+    let (tasks, instances) = (story("story.csv"), story("story.instances.csv"));
+    let output = berth(&[
+        "simulate",
+        "--tasks",
+        &tasks,
+        "--instances",
+        &instances,
+        "--policy",
+        "fifo",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("fifo") && said.contains("strict"), "{said}");
+}

@@ -10,7 +10,7 @@ use berth_scheduler::run_time::{RunTimeBucket, RunTimeCounts, RunTimes};
 
 use super::item::{key_item, text};
 use super::key;
-use super::{DynamoLedger, SERVICE, read};
+use super::{DynamoLedger, SERVICE, read, written};
 use crate::error::port_error;
 
 fn number(number: impl ToString) -> AttributeValue {
@@ -83,6 +83,6 @@ impl DynamoLedger {
         let request = request
             .update_expression(format!("SET {}", settings.join(", ")))
             .condition_expression(conditions.join(" AND "));
-        self.update_if_there(request).await
+        written("UpdateItem", request.send().await).map(|_| ())
     }
 }

@@ -10,9 +10,6 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError};
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use berth_control::ports::{PortError, StoredLane};
 use berth_control::records::form::RecordError;
@@ -26,7 +23,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::item::{Item, attribute_of, item_of, key_item, key_of, number, text, value_of};
 use super::key;
-use super::{DynamoLedger, SERVICE, read};
+use super::{DynamoLedger, SERVICE, Written, read, written};
 use crate::error::port_error;
 
 /// Which revision of its task's record an entry was put by.
@@ -94,16 +91,8 @@ impl DynamoLedger {
             .expression_attribute_values(":mark", mark.clone())
             .send()
             .await;
-        match marked {
-            Ok(_) => {}
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                return Ok(());
-            }
-            Err(error) => return Err(port_error(SERVICE, "UpdateItem", &error)),
+        if written("UpdateItem", marked)? == Written::ConditionFailed {
+            return Ok(());
         }
         let (entries, _) = self
             .query(&self.tables.tasks, &key::waiting_in(cluster, lane), None, Some(1))
@@ -125,7 +114,7 @@ impl DynamoLedger {
             .condition_expression("#closing = :mark")
             .expression_attribute_names("#closing", CLOSING)
             .expression_attribute_values(":mark", mark);
-        delete_if(request).await
+        written("DeleteItem", request.send().await).map(|_| ())
     }
 
     /// Takes the mark away again, unless somebody else has done so or set another one.
@@ -140,7 +129,7 @@ impl DynamoLedger {
             .condition_expression("#closing = :mark")
             .expression_attribute_names("#closing", CLOSING)
             .expression_attribute_values(":mark", mark);
-        self.update_if_there(request).await
+        written("UpdateItem", request.send().await).map(|_| ())
     }
 
     pub(super) async fn put_entry(
@@ -158,17 +147,7 @@ impl DynamoLedger {
             .condition_expression("attribute_not_exists(#stamp) OR #stamp < :stamp")
             .expression_attribute_names("#stamp", STAMP)
             .expression_attribute_values(":stamp", number(task.stamp.get()));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(port_error(SERVICE, "PutItem", &error)),
-        }
+        written("PutItem", request.send().await).map(|_| ())
     }
 
     pub(super) async fn delete_entry(
@@ -186,7 +165,7 @@ impl DynamoLedger {
             .condition_expression("attribute_not_exists(#stamp) OR #stamp <= :seen")
             .expression_attribute_names("#stamp", STAMP)
             .expression_attribute_values(":seen", number(seen.get()));
-        delete_if(request).await
+        written("DeleteItem", request.send().await).map(|_| ())
     }
 
     pub(super) async fn write_hold(
@@ -208,7 +187,7 @@ impl DynamoLedger {
             .expression_attribute_names("#pk", key::PARTITION)
             .expression_attribute_values(":hold", attribute_of(&hold::to_json(reason)))
             .expression_attribute_values(":now", AttributeValue::S(now.to_string()));
-        self.update_if_there(request).await
+        written("UpdateItem", request.send().await).map(|_| ())
     }
 
     pub(super) async fn write_claims(
@@ -232,25 +211,7 @@ impl DynamoLedger {
                 .update_expression("SET #claims = :claims")
                 .expression_attribute_values(":claims", attribute_of(&lane_record::claims_to_json(claims)))
         };
-        self.update_if_there(request).await
-    }
-
-    /// Sends an update whose condition says that there is still something to update.
-    pub(super) async fn update_if_there(
-        &self,
-        request: aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder,
-    ) -> Result<(), PortError> {
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(port_error(SERVICE, "UpdateItem", &error)),
-        }
+        written("UpdateItem", request.send().await).map(|_| ())
     }
 
     pub(super) async fn load_lane_heads(
@@ -332,23 +293,6 @@ impl DynamoLedger {
         }
         shapes.insert(record.key.clone(), Arc::clone(&record.shape));
         Ok((record.key, record.shape))
-    }
-}
-
-/// Sends a deletion whose condition says that it is still wanted.
-async fn delete_if(
-    request: aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder,
-) -> Result<(), PortError> {
-    match request.send().await {
-        Ok(_) => Ok(()),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(port_error(SERVICE, "DeleteItem", &error)),
     }
 }
 

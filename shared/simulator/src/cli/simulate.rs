@@ -1,6 +1,6 @@
 //! `berth` alone and `berth simulate`: a scenario is played and shown.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,9 +8,9 @@ use berth_control::settings::{SettingsError, parse_policy};
 use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::waiting::AgingSeconds;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-use super::{BAD_INPUT, complain, print};
+use super::{BAD_INPUT, complain, print, progress_bar};
 use crate::scenario::{
     Colours, Comparison, Fleet, InputError, PlayOptions, Scenario, Scheduler, Waiting, Workload, compare,
     story,
@@ -119,16 +119,22 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), InputError> {
 }
 
 fn play(scenario: &Scenario, options: &PlayOptions, show: impl FnOnce(&Comparison) -> String) -> ExitCode {
-    let bar = progress_bar(scenario);
+    let tasks = scenario.workload.tasks();
+    let bar = if tasks < LONG_RUN_TASKS {
+        ProgressBar::hidden()
+    } else {
+        progress_bar(
+            tasks as u64,
+            "{pos} of {len} tasks started {wide_bar} {percent:>3} %",
+        )
+    };
     // Both play at the same time; Berth, which does more, is the one to wait for.
     let result = compare(scenario, options, &|scheduler, started| {
-        if let (Some(bar), Scheduler::Berth) = (&bar, scheduler) {
+        if scheduler == Scheduler::Berth {
             bar.set_position(started as u64);
         }
     });
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    bar.finish_and_clear();
     match result {
         Ok(comparison) => print(&show(&comparison)),
         Err(error) => {
@@ -136,17 +142,6 @@ fn play(scenario: &Scenario, options: &PlayOptions, show: impl FnOnce(&Compariso
             ExitCode::FAILURE
         }
     }
-}
-
-/// For long runs that somebody watches.
-fn progress_bar(scenario: &Scenario) -> Option<ProgressBar> {
-    let tasks = scenario.workload.tasks();
-    if tasks < LONG_RUN_TASKS || !stderr().is_terminal() {
-        return None;
-    }
-    let bar = ProgressBar::new(tasks as u64);
-    let style = ProgressStyle::with_template("{pos} of {len} tasks started {wide_bar} {percent:>3} %");
-    Some(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
 }
 
 fn shown(intro: &str, scenario: &Scenario, comparison: &Comparison) -> String {

@@ -1,13 +1,11 @@
 //! `berth soak`: many runs with everything going wrong, and the promises checked after every step.
 
-use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::print;
+use super::{print, progress_bar};
 use crate::soak::{SoakOptions, SoakReport, Violation, shrink, soak};
 
 /// Runs unless asked otherwise; with `--seed` alone it is one.
@@ -32,16 +30,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         .seeds
         .unwrap_or(if arguments.seed.is_some() { 1 } else { SEEDS });
     let first = arguments.seed.unwrap_or(1);
-    let bar = progress_bar(count);
+    let bar = progress_bar(count, "{bar:40} {pos}/{len} seeds, {eta} left");
     let options = SoakOptions::default();
-    let report = soak(first..first.saturating_add(count), &options, &|| {
-        if let Some(bar) = &bar {
-            bar.inc(1);
-        }
-    });
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    let report = soak(first..first.saturating_add(count), &options, &|| bar.inc(1));
+    bar.finish_and_clear();
     let text = if arguments.json {
         format!("{}\n", to_json(&report))
     } else {
@@ -51,17 +43,6 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         (printed, true) => printed,
         (_, false) => ExitCode::FAILURE,
     }
-}
-
-fn progress_bar(seeds: u64) -> Option<ProgressBar> {
-    if seeds < 2 || !stderr().is_terminal() {
-        return None;
-    }
-    let bar = ProgressBar::new(seeds);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left") {
-        bar.set_style(style);
-    }
-    Some(bar)
 }
 
 fn to_json(report: &SoakReport) -> Value {

@@ -18,12 +18,12 @@ use serde_json::json;
 
 use super::referee::{InstanceIndex, TaskIndex};
 use super::side_by_side::{alone, side_by_side};
-use super::timeline::Timeline;
+use super::timeline::{Held, Timeline};
 use super::workload::{Entry, TaskShape, family_of};
 use super::world::World;
 use super::{
     BEGINNING, CONTAINER, EVENT_LATENCY_MS, Progress, RECONCILE_EVERY_MS, Scenario, ScenarioError, Scheduler,
-    SchedulerRun, WAKE_LATENCY_MS, Waiting, after_beginning,
+    SchedulerRun, WAKE_LATENCY_MS, Waiting, after_beginning, since_beginning,
 };
 use crate::ecs::EcsEvent;
 use crate::memory::{Learning, MemoryLedger};
@@ -436,10 +436,16 @@ impl<'a> Deployment<'a> {
             return Ok(());
         }
         let lanes = finished("the ledger", alone(self.ledger_lanes()))?;
-        let reasons = lanes.into_iter().filter(|it| !it.lane.heads.is_empty());
-        let reasons = reasons.filter_map(|it| Some((it.lane.heads.first()?.rank.clone(), it.hold?.0)));
-        let waiting = self.world.referee.waiting_by_priority();
-        self.timeline.waiting(waiting, reasons.collect());
+        let referee = &self.world.referee;
+        let held = lanes.into_iter().filter_map(|stored| {
+            let rank = &stored.lane.heads.first()?.rank;
+            Some(Held {
+                place: referee.place_of(rank.priority(), since_beginning(rank.submitted_at())),
+                reason: stored.hold?.0,
+            })
+        });
+        self.timeline
+            .waiting(referee.waiting_by_priority(), held.collect());
         Ok(())
     }
 

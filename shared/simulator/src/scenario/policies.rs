@@ -54,6 +54,19 @@ pub struct VariantReport {
     pub inverted_starts: u64,
 }
 
+impl VariantReport {
+    /// Whether every large task started before the story was over.
+    pub fn all_started(&self) -> bool {
+        self.large_started == self.large
+    }
+
+    /// The mean wait and its deviation, for people. When somebody had not started, it is at least this long.
+    fn wait_text(&self) -> String {
+        let least = if self.all_started() { "" } else { ">= " };
+        format!("{least}{:.0} s ± {:.0}", self.wait_s.mean, self.wait_s.deviation)
+    }
+}
+
 /// A mean over the replicas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figure {
@@ -151,20 +164,28 @@ struct Run {
     seed: u64,
 }
 
-/// Plays stories. `progress` is told how many of how many runs are done.
+/// The variants that a story is played with.
+fn variants(story: &Story) -> Vec<Variant> {
+    let mut variants = Variant::ALL.to_vec();
+    variants.extend(Variant::one_claim().filter(|_| story.has_many_large()));
+    variants
+}
+
+/// How many runs so many replicas of these stories are.
+pub fn runs(stories: &[Story], replicas: usize) -> usize {
+    let variants: usize = stories.iter().map(|story| variants(story).len()).sum();
+    variants.saturating_mul(replicas)
+}
+
+/// Plays stories. `progress` is told when a run is done.
 ///
 /// # Errors
 /// When a run cannot be finished.
 pub fn play(
     stories: &[Story],
     replicas: usize,
-    progress: &(dyn Fn(usize, usize) + Sync),
+    progress: &(dyn Fn() + Sync),
 ) -> Result<PolicyReport, ScenarioError> {
-    let variants = |story: &Story| {
-        let mut variants = Variant::ALL.to_vec();
-        variants.extend(Variant::one_claim().filter(|_| story.has_many_large()));
-        variants
-    };
     let mut runs = Vec::new();
     for (story, it) in stories.iter().enumerate() {
         for variant in variants(it) {
@@ -205,9 +226,9 @@ struct Sample {
 fn play_all(
     stories: &[Story],
     runs: &[Run],
-    progress: &(dyn Fn(usize, usize) + Sync),
+    progress: &(dyn Fn() + Sync),
 ) -> Result<Vec<Sample>, ScenarioError> {
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let next = AtomicUsize::new(0);
     let samples = Mutex::new(vec![Ok(Sample::default()); runs.len()]);
     let work = || {
         while let Some((at, run)) = {
@@ -220,7 +241,7 @@ fn play_all(
                 *slot = sample;
             }
             drop(samples);
-            progress(done.fetch_add(1, Ordering::Relaxed).saturating_add(1), runs.len());
+            progress();
         }
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -234,7 +255,7 @@ fn play_all(
 }
 
 fn play_one(story: &Story, run: &Run) -> Result<Sample, ScenarioError> {
-    let scenario = story.replica(run.seed, run.variant.ends == Ends::Declared);
+    let scenario = story.replica(run.seed, run.variant.ends);
     let until_ms = story.until_ms();
     let nobody_watches = Timeline::of_at_most(0);
     let (played, _) = run_until(

@@ -151,15 +151,27 @@ impl<'a> Referee<'a> {
     }
 
     fn standing(&self, entry: &Entry) -> Standing {
-        let submit_ms = i64::try_from(entry.submit_ms).unwrap_or(i64::MAX);
+        self.standing_of(entry.priority, entry.submit_ms)
+    }
+
+    fn standing_of(&self, priority: Priority, submit_ms: u64) -> Standing {
+        let submit_ms = i64::try_from(submit_ms).unwrap_or(i64::MAX);
         match self.rules.aging {
-            None => (Reverse(entry.priority), submit_ms),
+            None => (Reverse(priority), submit_ms),
             Some(aging) => {
-                let point_ms = i64::from(aging.get()) * 1_000;
-                let moved_ms = submit_ms - i64::from(entry.priority.get()) * point_ms;
-                (Reverse(Priority::default()), moved_ms)
+                let point_ms = i64::from(aging.get()).saturating_mul(1_000);
+                let moved_ms = i64::from(priority.get()).saturating_mul(point_ms);
+                (Reverse(Priority::default()), submit_ms.saturating_sub(moved_ms))
             }
         }
+    }
+
+    /// The place in the order of a task that waits, 1 for the next; those of equal standing share one.
+    pub(super) fn place_of(&self, priority: Priority, submit_ms: u64) -> u64 {
+        let standing = self.standing_of(priority, submit_ms);
+        let alike = self.waiting.iter().flat_map(BTreeMap::values);
+        let before = alike.flat_map(|alike| alike.range(..standing));
+        before.fold(1, |place, (_, count)| place.saturating_add(u64::from(*count)))
     }
 
     /// How many tasks there are.

@@ -124,7 +124,7 @@ fn the_story_reads_as_a_timeline() {
         lines,
         [
             "  0:00:00  100 (priority 10) submitted, 5 (priority 10) started on i-1, 95 (priority 10) wait",
-            "           why: no room on 1 of 1 instance; nearest miss memory: needs 100 MiB, 12 free",
+            "           why place 1 waits: no room on 1 of 1 instance; nearest miss memory: needs 100 MiB, 12 free",
             "  0:05:00  5 ended, 5 (priority 10) started on i-1, 90 (priority 10) wait",
             "  0:10:00  20 (priority 90) submitted, 5 ended, 5 (priority 90) started on i-1, 15 (priority 90) and \
              90 (priority 10) wait",

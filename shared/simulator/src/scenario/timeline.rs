@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use berth_scheduler::hold::HoldReason;
-use berth_scheduler::waiting::{Priority, Rank};
+use berth_scheduler::waiting::Priority;
 
 use super::fleet::Fleet;
 use super::referee::InstanceIndex;
@@ -36,7 +36,15 @@ struct Moment {
     started: BTreeMap<Reverse<Priority>, u32>,
     on: BTreeSet<InstanceIndex>,
     waiting: BTreeMap<Reverse<Priority>, u32>,
-    reasons: Vec<(Rank, HoldReason)>,
+    held: Vec<Held>,
+}
+
+/// Why the first task of a lane waits.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    /// Its place in the order, 1 for the next.
+    pub(super) place: u64,
+    pub(super) reason: HoldReason,
 }
 
 impl Timeline {
@@ -99,15 +107,11 @@ impl Timeline {
     }
 
     /// Who waits at the end of the last moment, and why the first of each lane does.
-    pub(super) fn waiting(
-        &mut self,
-        waiting: BTreeMap<Reverse<Priority>, u32>,
-        mut reasons: Vec<(Rank, HoldReason)>,
-    ) {
+    pub(super) fn waiting(&mut self, waiting: BTreeMap<Reverse<Priority>, u32>, mut held: Vec<Held>) {
         if let Some(moment) = self.moments.last_mut() {
-            reasons.sort_by(|(one, _), (other, _)| one.cmp(other));
+            held.sort_by_key(|held| held.place);
             moment.waiting = waiting;
-            moment.reasons = reasons;
+            moment.held = held;
         }
     }
 
@@ -123,16 +127,14 @@ impl Timeline {
                 clock_time(moment.at_ms),
                 moment.describe(fleet)
             );
-            let reasons: Vec<String> = moment
-                .reasons
-                .iter()
-                .take(REASONS_MAX)
-                .map(describe_reason)
-                .collect();
-            for reason in reasons.iter().filter(|reason| !known_reasons.contains(*reason)) {
-                let _ = writeln!(text, "{:>9}  why: {reason}", "");
+            let shown = moment.held.iter().take(REASONS_MAX);
+            let reasons: Vec<String> = shown.clone().map(|held| describe_reason(&held.reason)).collect();
+            for (held, reason) in shown.zip(&reasons) {
+                if !known_reasons.contains(reason) {
+                    let _ = writeln!(text, "{:>9}  why place {} waits: {reason}", "", held.place);
+                }
             }
-            let more = moment.reasons.len().saturating_sub(REASONS_MAX);
+            let more = moment.held.len().saturating_sub(REASONS_MAX);
             if more > 0 && reasons != known_reasons {
                 let _ = writeln!(text, "{:>9}  and {more} more kinds of tasks", "");
             }
@@ -193,7 +195,7 @@ fn by_priority(counts: &BTreeMap<Reverse<Priority>, u32>) -> String {
 }
 
 /// The reason of a lane's first task, without what changes from moment to moment.
-fn describe_reason((_, reason): &(Rank, HoldReason)) -> String {
+fn describe_reason(reason: &HoldReason) -> String {
     let explanation = match reason {
         HoldReason::Shortfall(explanation) => explanation,
         other => return other.to_string(),

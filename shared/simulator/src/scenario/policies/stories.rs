@@ -5,6 +5,7 @@ use berth_scheduler::quantity::{CpuUnits, GpuCount, MemoryMib};
 use berth_scheduler::resources::Demand;
 use berth_scheduler::waiting::Priority;
 
+use super::Ends;
 use crate::scenario::random::Random;
 use crate::scenario::workload::{Entry, TaskShape};
 use crate::scenario::{Fleet, FleetInstance, Scenario, Workload};
@@ -47,23 +48,22 @@ enum Large {
 }
 
 impl Story {
-    /// A whole instance is wanted every half an hour.
-    pub const WHOLE: Self = Self {
-        name: "whole-instance",
-        title: "10 instances kept full by one-unit tasks; every 30 minutes a task needs a whole instance",
-        instances: 10,
-        hours: 6,
-        large: Large::Whole,
-    };
+    /// Ten instances are kept full for so many hours, and a whole one is wanted every half an hour.
+    pub const fn whole_instance(hours: u64) -> Self {
+        Self {
+            name: "whole-instance",
+            title: "A cluster kept full by one-unit tasks; every 30 minutes a task needs a whole instance",
+            instances: 10,
+            hours,
+            large: Large::Whole,
+        }
+    }
 
-    /// One submitter floods the cluster, another one sends larger tasks of higher rank.
-    pub const FLOOD: Self = Self::flood(20, 6);
-
-    /// The flood on another cluster.
+    /// One submitter floods a cluster for so many hours, another one sends larger tasks of higher rank.
     pub const fn flood(instances: usize, hours: u64) -> Self {
         Self {
             name: "flood",
-            title: "20 instances flooded with one-unit tasks; another submitter sends four-unit tasks of higher rank",
+            title: "A cluster flooded with one-unit tasks; another submitter sends four-unit tasks of higher rank",
             instances,
             hours,
             large: Large::Half,
@@ -80,8 +80,8 @@ impl Story {
         self.hours * HOUR_MS
     }
 
-    /// One replica. With `declared`, every submission says how long its tasks run.
-    pub(super) fn replica(&self, seed: u64, declared: bool) -> Scenario {
+    /// One replica.
+    pub(super) fn replica(&self, seed: u64, ends: Ends) -> Scenario {
         let mut random = Random::from_seed(seed);
         let mut lines = Vec::new();
         let mut add = |submit_ms: u64, duration_ms: u64, units: u32, priority: Priority| {
@@ -91,7 +91,7 @@ impl Story {
                 line: lines.len(),
                 submit_ms,
                 duration_ms,
-                expected_s: expected_s.filter(|_| declared),
+                expected_s: expected_s.filter(|_| ends == Ends::Declared),
                 priority,
                 count: 1,
                 shape: 0,
@@ -101,15 +101,8 @@ impl Story {
         let (least, most) = SMALL_MS;
         let capacity = self.instances as f64 * f64::from(UNITS);
         let small_every_ms = (least + most) as f64 / 2.0 / (LOAD * capacity);
-        let mut at_ms = 0.0;
-        while at_ms < self.until_ms() as f64 {
-            add(
-                at_ms as u64,
-                between(&mut random, least, most),
-                1,
-                Priority::default(),
-            );
-            at_ms += exponential(&mut random, small_every_ms);
+        for at_ms in arrivals(&mut random, small_every_ms, self.until_ms()) {
+            add(at_ms, between(&mut random, least, most), 1, Priority::default());
         }
         match self.large {
             Large::Whole => {
@@ -122,15 +115,9 @@ impl Story {
                 let (least, most) = (300_000, 900_000);
                 let units = UNITS / 2;
                 let every_ms = (least + most) as f64 / 2.0 * f64::from(units) / (capacity / 8.0);
-                let mut at_ms = exponential(&mut random, every_ms);
-                while at_ms < self.until_ms() as f64 {
-                    add(
-                        at_ms as u64,
-                        between(&mut random, least, most),
-                        units,
-                        large_priority(),
-                    );
-                    at_ms += exponential(&mut random, every_ms);
+                for at_ms in arrivals(&mut random, every_ms, self.until_ms()) {
+                    let duration_ms = between(&mut random, least, most);
+                    add(at_ms, duration_ms, units, large_priority());
                 }
             }
         }
@@ -179,9 +166,22 @@ fn between(random: &mut Random, least: u64, most: u64) -> u64 {
     least + random.below(width) as u64
 }
 
-/// The time to the next of events that come independently of each other, with this mean.
-fn exponential(random: &mut Random, mean: f64) -> f64 {
+/// When tasks come that come independently of each other, on average one in `mean_ms`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "0 to the end of a story"
+)]
+fn arrivals(random: &mut Random, mean_ms: f64, until_ms: u64) -> Vec<u64> {
     const STEPS: usize = 1 << 30;
-    let uniform = (random.below(STEPS) + 1) as f64 / STEPS as f64;
-    -uniform.ln() * mean
+    let mut arrivals = Vec::new();
+    let mut at_ms = 0.0_f64;
+    loop {
+        let uniform = (random.below(STEPS) + 1) as f64 / STEPS as f64;
+        at_ms -= uniform.ln() * mean_ms;
+        if at_ms >= until_ms as f64 {
+            return arrivals;
+        }
+        arrivals.push(at_ms as u64);
+    }
 }

@@ -14,8 +14,8 @@ impl PolicyReport {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "{}, {} hours, {} replicas",
-                story.story.title, story.story.hours, self.replicas
+                "{}.\n{} instances of 8 units, {} hours, {} replicas:",
+                story.story.title, story.story.instances, story.story.hours, self.replicas
             );
             let _ = writeln!(
                 text,
@@ -38,12 +38,7 @@ impl PolicyReport {
 }
 
 fn line(report: &VariantReport) -> String {
-    let all_started = report.large_started == report.large;
-    let least = if all_started { "" } else { ">= " };
-    let wait = format!(
-        "{least}{:.0} s ± {:.0}",
-        report.wait_s.mean, report.wait_s.deviation
-    );
+    let wait = report.wait_text();
     let started = format!("{} of {}", report.large_started, report.large);
     let used = report.utilisation_percent;
     let used = format!("{:.1} % ± {:.1}", used.mean, used.deviation);

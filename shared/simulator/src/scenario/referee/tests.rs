@@ -220,3 +220,20 @@ fn with_aging_an_early_task_stands_before_a_late_one_of_higher_priority() {
         assert_eq!(referee.measures().inverted_starts, expected, "{seconds}");
     }
 }
+
+#[test]
+fn the_place_of_a_task_counts_who_stands_before_it_in_every_shape() {
+    // Two of priority 9, one of them of another shape; then priority 5, an early and a late one.
+    let workload = workload("0,9,1,100,0,9,,1,\n0,9,1,200,0,9,,1,\n1,9,1,100,0,5,,3,\n2,9,1,100,0,5,,1,");
+    let fleet = fleet("i-1,a,t,9,400,0");
+    let priority = |number| Priority::new(number).unwrap();
+    let mut referee = all_submitted(&workload, &fleet, 0);
+    let places = [(9, 0), (5, 1_000), (5, 2_000)].map(|(p, at)| referee.place_of(priority(p), at));
+    assert_eq!(places, [1, 3, 6]);
+    referee.started_on(TaskIndex(0), FIRST, 3_000);
+    assert_eq!(
+        referee.place_of(priority(5), 2_000),
+        5,
+        "who has started waits no more"
+    );
+}
