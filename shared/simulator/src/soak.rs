@@ -68,7 +68,7 @@ pub struct SeedRun {
     pub violation: Option<Violation>,
     /// Messages that users sent.
     pub messages: usize,
-    /// The last steps, if they were asked for.
+    /// The last steps, as many as were asked for.
     pub trace: Vec<String>,
 }
 
@@ -102,12 +102,12 @@ impl SoakReport {
 
 /// Runs one seed.
 pub fn run_seed(seed: u64, options: &SoakOptions) -> SeedRun {
-    engine::run(seed, options, false)
+    engine::run(seed, options, 0)
 }
 
-/// Runs one seed and keeps its last steps.
-pub fn trace_seed(seed: u64, options: &SoakOptions) -> SeedRun {
-    engine::run(seed, options, true)
+/// Runs one seed and keeps so many of its last steps.
+pub fn trace_seed(seed: u64, options: &SoakOptions, steps: usize) -> SeedRun {
+    engine::run(seed, options, steps)
 }
 
 /// Runs many seeds, on all processors; `progress` is told after each.

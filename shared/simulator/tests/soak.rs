@@ -92,7 +92,7 @@ fn a_failing_run_is_made_smaller_and_still_fails_with_a_trace() {
     };
     let (seed, _) = found(Mutation::FreshToken).expect("found by another test, too");
     let whole = run_seed(seed, &options);
-    let shrunk = shrink(seed, &options).expect("the seed fails");
+    let shrunk = shrink(seed, &options, 70).expect("the seed fails");
     assert!(shrunk.run.violation.is_some());
     assert!(
         shrunk.run.messages <= whole.messages && shrunk.kinds.len() < whole.kinds.len(),

@@ -11,6 +11,9 @@ use crate::soak::{SoakOptions, SoakReport, Violation, shrink, soak};
 /// Runs unless asked otherwise; with `--seed` alone it is one.
 const SEEDS: u64 = 10_000;
 
+/// The last steps of a run that are shown unless asked otherwise.
+const STEPS: usize = 70;
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// How many seeds to run, each a run of its own [default: 10000, or 1 with --seed]
@@ -22,6 +25,9 @@ pub(super) struct Arguments {
     /// Prints one JSON object and nothing else
     #[arg(long)]
     json: bool,
+    /// Shows so many of the last steps of a run with a broken promise
+    #[arg(long, value_name = "N", default_value_t = STEPS)]
+    steps: usize,
 }
 
 /// Runs the seeds. A broken promise is shown with its last steps, and the exit code is 1.
@@ -37,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let text = if arguments.json {
         format!("{}\n", to_json(&report))
     } else {
-        shown(&report, &options)
+        shown(&report, &options, arguments.steps)
     };
     match (print(&text), report.violations.is_empty()) {
         (printed, true) => printed,
@@ -58,7 +64,7 @@ fn to_json(report: &SoakReport) -> Value {
     json!({"seeds": report.seeds, "steps": report.steps, "faults": faults, "violations": violations})
 }
 
-fn shown(report: &SoakReport, options: &SoakOptions) -> String {
+fn shown(report: &SoakReport, options: &SoakOptions, steps: usize) -> String {
     let mut text = format!(
         "{} seeds, {} steps, {} calls, {} broken promises\n\n",
         report.seeds,
@@ -74,7 +80,7 @@ fn shown(report: &SoakReport, options: &SoakOptions) -> String {
         text.push_str(&format!("again: cargo run --release -- soak --seed {seed}\n"));
     }
     if let Some((seed, _)) = report.violations.first()
-        && let Some(shrunk) = shrink(*seed, options)
+        && let Some(shrunk) = shrink(*seed, options, steps)
     {
         let kinds: Vec<&str> = shrunk.kinds.iter().map(|kind| kind.name()).collect();
         text.push_str(&format!(

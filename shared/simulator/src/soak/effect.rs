@@ -103,7 +103,11 @@ pub(super) fn commit(world: &World, mut change: OwnedChange) -> Result<Committed
 fn describe_commit(change: &OwnedChange, committed: Committed) -> String {
     let task = change.task.as_ref().map(|task| {
         let state = match &task.progress.state {
-            TaskState::Waiting { last_refusal } => format!("waiting ({last_refusal:?})"),
+            TaskState::Waiting { last_refusal } => {
+                let lane: String = task.lane.as_str().chars().take(6).collect();
+                let priority = task.rank.priority().get();
+                format!("waiting in {lane} with priority {priority} ({last_refusal:?})")
+            }
             TaskState::Reserved(reserved) => format!("reserved on {}", short(reserved.instance.id())),
             TaskState::Started(started) => format!("started as {}", short(started.task.as_str())),
             TaskState::Doubt { .. } => "in doubt".to_owned(),

@@ -57,8 +57,8 @@ pub(super) struct Engine {
 }
 
 /// Runs one seed.
-pub(super) fn run(seed: u64, options: &SoakOptions, traced: bool) -> SeedRun {
-    let mut engine = Engine::new(seed, options, traced);
+pub(super) fn run(seed: u64, options: &SoakOptions, trace_max: usize) -> SeedRun {
+    let mut engine = Engine::new(seed, options, trace_max);
     engine.run();
     let world = &engine.world;
     let faults = world.faults.borrow();
@@ -75,7 +75,7 @@ pub(super) fn run(seed: u64, options: &SoakOptions, traced: bool) -> SeedRun {
 }
 
 impl Engine {
-    fn new(seed: u64, options: &SoakOptions, traced: bool) -> Self {
+    fn new(seed: u64, options: &SoakOptions, trace_max: usize) -> Self {
         let always = options.mutation.map_or(&[][..], Mutation::needs);
         let faults = Faults::swarm(seed, always, &options.never);
         let workload = Workload::of_seed(seed, options.messages_max, faults.is_on(FaultKind::Outage));
@@ -101,7 +101,7 @@ impl Engine {
             clusters,
             mutation: options.mutation,
             pace,
-            traced,
+            trace_max,
         };
         let world = Rc::new(World::new(parts));
         let fallback = || Settings {
@@ -382,7 +382,8 @@ impl Engine {
         if calm_ms > CALM_MS_MAX && !self.done {
             let open = self
                 .first_open()
-                .unwrap_or_else(|| "something is always under way".to_owned());
+                .or_else(|| self.entry_left_behind())
+                .unwrap_or_else(|| self.what_is_under_way());
             self.world.blame(Invariant::NothingLost, open);
         }
         if self.done || self.world.has(Mutation::NoReconciliation) {
@@ -423,14 +424,33 @@ impl Engine {
         self.invocations.is_empty() && self.world.sqs.borrow().is_quiet() && !agenda.iter().any(under_way)
     }
 
-    /// Whether the waiting list has entries of tasks that have left it: the reconciler removes them within a
-    /// minute, and a run that keeps them until its time is over has failed.
-    fn entries_are_left_behind(&self) -> bool {
-        self.world.clusters.iter().any(|cluster| {
+    /// Why it is never quiet, in words.
+    fn what_is_under_way(&self) -> String {
+        let queues = if self.world.sqs.borrow().is_quiet() {
+            ""
+        } else {
+            ", and messages"
+        };
+        let leases = if self.a_dead_holder_has_the_turn() {
+            ", and a lease"
+        } else {
+            ""
+        };
+        let running = self.invocations.len();
+        format!("something is always under way: {running} invocations{queues}{leases}")
+    }
+
+    /// An entry in the waiting list of a task that has left it: the reconciler removes them within a minute, and a run
+    /// that keeps them until its time is over has failed.
+    fn entry_left_behind(&self) -> Option<String> {
+        self.world.clusters.iter().find_map(|cluster| {
             let waiting = self.world.ledger.waiting(cluster);
-            waiting
-                .iter()
-                .any(|(rank, _)| self.world.attempt_while_waiting(rank).is_none())
+            let mut waiting = waiting.iter();
+            let (rank, _) = waiting.find(|(rank, _)| self.world.attempt_while_waiting(rank).is_none())?;
+            Some(format!(
+                "`{}` has left the waiting list, and its entry has not",
+                rank.task()
+            ))
         })
     }
 
@@ -447,7 +467,7 @@ impl Engine {
 
     /// When every message is accounted for, one more is sent to each cluster; when that is, too, the run ends.
     fn end_if_accounted(&mut self) {
-        if self.first_open().is_some() || self.entries_are_left_behind() {
+        if self.first_open().is_some() || self.entry_left_behind().is_some() {
             return;
         }
         if self.last_sent_at.is_some() {

@@ -14,8 +14,8 @@ pub struct Shrunk {
 }
 
 /// Turns off one kind of fault after the other and halves the messages while a promise is still broken. `None`
-/// when the seed keeps all promises.
-pub fn shrink(seed: u64, options: &SoakOptions) -> Option<Shrunk> {
+/// when the seed keeps all promises. The run keeps so many of its last steps.
+pub fn shrink(seed: u64, options: &SoakOptions, steps: usize) -> Option<Shrunk> {
     let fails = |options: &SoakOptions| run_seed(seed, options).violation.is_some();
     if !fails(options) {
         return None;
@@ -40,7 +40,7 @@ pub fn shrink(seed: u64, options: &SoakOptions) -> Option<Shrunk> {
         messages /= 2;
         options = fewer;
     }
-    let run = trace_seed(seed, &options);
+    let run = trace_seed(seed, &options, steps);
     let kinds = run.kinds.clone();
     Some(Shrunk { options, run, kinds })
 }

@@ -28,9 +28,6 @@ use crate::ecs::{EcsEvent, SimulatedEcs};
 use crate::memory::MemoryLedger;
 use crate::ports::EcsPorts;
 
-/// Steps that a trace keeps.
-const TRACE_LINES_MAX: usize = 70;
-
 /// Reconciliations that must succeed after a disturbance before a missing wake-up is nobody's fault.
 const RECONCILIATIONS_AFTER_DISTURBANCE: u32 = 3;
 
@@ -82,7 +79,9 @@ pub(super) struct World {
     /// Invocations of capacity-tracker, which some mutations are about.
     pub(super) trackers: RefCell<BTreeSet<InvocationNumber>>,
     undisturbed_after: Cell<u32>,
-    trace: RefCell<Option<VecDeque<String>>>,
+    /// The last steps, and how many are kept.
+    trace: RefCell<VecDeque<String>>,
+    trace_max: usize,
     pub(super) calls: Cell<u64>,
 }
 
@@ -96,7 +95,8 @@ pub(super) struct Parts {
     pub(super) clusters: Vec<ClusterName>,
     pub(super) mutation: Option<Mutation>,
     pub(super) pace: Rng,
-    pub(super) traced: bool,
+    /// Steps that the trace keeps.
+    pub(super) trace_max: usize,
 }
 
 impl World {
@@ -130,7 +130,8 @@ impl World {
             tokens_drawn: Cell::new(0),
             trackers: RefCell::default(),
             undisturbed_after: Cell::new(0),
-            trace: RefCell::new(parts.traced.then(VecDeque::new)),
+            trace: RefCell::default(),
+            trace_max: parts.trace_max,
             calls: Cell::new(0),
         }
     }
@@ -168,24 +169,26 @@ impl World {
         self.faults.borrow().is_on(kind)
     }
 
-    /// Adds a step to the trace, if there is one.
+    /// Adds a step to the trace, if steps are kept.
     pub(super) fn note(&self, step: impl FnOnce() -> String) {
-        if let Some(trace) = self.trace.borrow_mut().as_mut() {
-            if trace.len() >= TRACE_LINES_MAX {
-                trace.pop_front();
-            }
-            let millis = self.now().millis_since(self.began);
-            trace.push_back(format!(
-                "{:>6}.{:03} s  {}",
-                millis / 1_000,
-                millis % 1_000,
-                step()
-            ));
+        if self.trace_max == 0 {
+            return;
         }
+        let mut trace = self.trace.borrow_mut();
+        if trace.len() >= self.trace_max {
+            trace.pop_front();
+        }
+        let millis = self.now().millis_since(self.began);
+        trace.push_back(format!(
+            "{:>6}.{:03} s  {}",
+            millis / 1_000,
+            millis % 1_000,
+            step()
+        ));
     }
 
     pub(super) fn take_trace(&self) -> Vec<String> {
-        self.trace.borrow_mut().take().map(Vec::from).unwrap_or_default()
+        self.trace.take().into()
     }
 
     pub(super) fn blame(&self, invariant: Invariant, detail: impl Into<String>) {
