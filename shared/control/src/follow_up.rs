@@ -4,6 +4,7 @@
 //! The record is the truth; lanes and appointments are only how it is found. So everything here can be repeated,
 //! and whoever crashes in between is followed by a repeated message, an event, or an appointment.
 
+use std::collections::BTreeSet;
 use std::future::ready;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use berth_scheduler::id::ClusterName;
 use berth_scheduler::progress::{Due, TaskProgress, TaskState};
 use berth_scheduler::retry::MemoryNeed;
 use berth_scheduler::timestamp::Timestamp;
+use berth_scheduler::waiting::Priority;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::ports::{
@@ -106,6 +108,7 @@ pub(crate) async fn follow_up<L: Ledger, E: Launcher + Inspector, M: Messenger, 
             TaskState::Final(_) => take_out(ports.ledger, &task).await?,
             TaskState::Waiting { .. } | TaskState::Started(_) | TaskState::Doubt { .. } => {}
         }
+        leave_old_places(ports.ledger, &task).await?;
         return Ok(next);
     }
     Err(PortError::Failed {
@@ -167,6 +170,21 @@ async fn keep_place<L: Ledger, E: Inspector, M, C>(
                 .await
         }
     }
+}
+
+/// Takes a task out of the places that it had with other priorities, after it was put in its new one: a task in no
+/// place would be found by nobody. Whoever changed a priority may have died before this, and its message may never
+/// come again, or come from the dead-letter queue as another one; so this belongs to whatever happens next.
+async fn leave_old_places<L: Ledger>(ledger: &L, task: &TaskRecord) -> Result<(), PortError> {
+    let remembered = task.commands.iter().filter_map(|it| it.previous_priority);
+    let old: BTreeSet<Priority> = remembered.filter_map(Priority::new).collect();
+    for priority in old.into_iter().filter(|it| *it != task.rank.priority()) {
+        let rank = task.rank.with_priority(priority);
+        ledger
+            .dequeue(&task.cluster, &task.lane, &rank, task.revision)
+            .await?;
+    }
+    Ok(())
 }
 
 fn more_memory(task: &TaskRecord, needed: &requirements::Requirements) -> Arc<LaunchRequest> {

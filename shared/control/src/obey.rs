@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use berth_scheduler::id::{ClusterName, LaneKey, Revision, TaskGroup, TaskId};
+use berth_scheduler::id::{ClusterName, TaskGroup, TaskId};
 use berth_scheduler::progress::{NoEffect, Request, TaskProgress};
 use berth_scheduler::timestamp::Timestamp;
-use berth_scheduler::waiting::{Priority, Rank};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::follow_up::follow_up;
@@ -77,7 +76,7 @@ pub async fn obey<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
         action: action.as_str().to_owned(),
         priority: match action {
             TaskAction::ChangePriority(priority) => Some(priority.get()),
-            TaskAction::Cancel | TaskAction::Hold | TaskAction::Release => None,
+            TaskAction::Cancel | TaskAction::Hold | TaskAction::Release | TaskAction::Retry => None,
         },
         previous_priority: None,
         stamp: stamp.clone(),
@@ -114,11 +113,8 @@ async fn apply<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
             return Ok(None);
         };
         let cluster = task.cluster.clone();
-        if let Some(known) = task.commands.iter().find(|known| known.stamp == command.stamp) {
-            let old_place = known.previous_priority;
-            let (rank, lane, revision) = (task.rank.clone(), task.lane.clone(), task.revision);
+        if task.commands.iter().any(|known| known.stamp == command.stamp) {
             follow_up(ports, task).await?;
-            leave_old_place(ports.ledger, &cluster, &lane, &rank, old_place, revision).await?;
             return Ok(Some(cluster));
         }
         let too_late = task
@@ -133,10 +129,7 @@ async fn apply<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
             ..Change::default()
         };
         if ports.ledger.commit(change).await? == Committed::Done {
-            let old_place = changed.commands.last().and_then(|it| it.previous_priority);
-            let (rank, lane, revision) = (changed.rank.clone(), changed.lane.clone(), changed.revision);
             follow_up(ports, changed).await?;
-            leave_old_place(ports.ledger, &cluster, &lane, &rank, old_place, revision).await?;
             return Ok(Some(cluster));
         }
     }
@@ -144,26 +137,6 @@ async fn apply<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
         operation: "carry out a command",
         message: format!("the record of `{id}` changed under {TRIES_MAX} tries"),
     })
-}
-
-/// Takes a task out of the place that it had with this priority, after it was put in its new one: a task in no
-/// place would be found by nobody.
-async fn leave_old_place<L: Ledger>(
-    ledger: &L,
-    cluster: &ClusterName,
-    lane: &LaneKey,
-    rank: &Rank,
-    old: Option<u16>,
-    revision: Revision,
-) -> Result<(), PortError> {
-    match old.and_then(Priority::new) {
-        Some(old) if old != rank.priority() => {
-            ledger
-                .dequeue(cluster, lane, &rank.with_priority(old), revision)
-                .await
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The task as the command wants it; `None` when nothing can happen to the task any more.
@@ -176,6 +149,7 @@ fn changed(task: &TaskRecord, action: TaskAction, command: &AppliedCommand) -> O
         TaskAction::Cancel => task.progress.cancel(request()),
         TaskAction::Hold => task.progress.put_on_hold(request()),
         TaskAction::Release => task.progress.release(),
+        TaskAction::Retry => task.progress.retry(),
         TaskAction::ChangePriority(priority)
             if task.progress.has_a_place() && task.rank.priority() != priority =>
         {

@@ -367,7 +367,15 @@ fn every_kind_of_command_is_read() {
         .collect();
     assert_eq!(
         actions,
-        ["hold", "changePriority", "release", "cancel", "Pause", "Resume"]
+        [
+            "hold",
+            "changePriority",
+            "release",
+            "retry",
+            "cancel",
+            "Pause",
+            "Resume"
+        ]
     );
 }
 

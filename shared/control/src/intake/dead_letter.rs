@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{AfterFailure, BatchReport, InboundMessage};
 use crate::ports::{Messenger, PortError};
+use crate::wire::command::ACTION_FIELD;
+use crate::wire::wake::WAKE_FIELD;
 
 /// A message for the dead-letter queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +45,12 @@ pub(super) async fn fail<M: Messenger>(
     report.failed.push((message.message_id.clone(), error));
 }
 
-/// The body with the message's id as its `id`, if it has none. Sent again, the message has another id, and a part of
-/// the submission may be stored under this one. A body that is no JSON object stays as it is.
+/// The body of a submission with the message's id as its `id`, if it has none. Sent again, the message has another id,
+/// and a part of the submission may be stored under this one. Every other body stays as it is: for a command, an `id`
+/// is what it is about.
 fn with_id(body: &str, message_id: &str) -> String {
-    let has_none = |fields: &Map<String, Value>| !fields.contains_key("id") && !fields.contains_key("wake");
+    let others = ["id", WAKE_FIELD, ACTION_FIELD];
+    let has_none = |fields: &Map<String, Value>| !others.iter().any(|it| fields.contains_key(*it));
     if serde_json::from_str(body).is_ok_and(|fields: Map<String, Value>| has_none(&fields))
         && let Some((before, fields)) = body.split_once('{')
     {
@@ -75,6 +79,8 @@ mod tests {
         for as_it_is in [
             r#"{"id": "etl", "taskDefinition": "etl"}"#,
             r#"{"wake": {"cluster": "default"}}"#,
+            r#"{"action": "pause"}"#,
+            r#"{"action": "hold", "group": "nightly"}"#,
             "not JSON",
             "[{}]",
             "",

@@ -49,6 +49,8 @@ pub enum TaskAction {
     Hold,
     /// Start it again in its turn.
     Release,
+    /// Run it again although nobody knows whether it ran.
+    Retry,
     /// Give it another priority.
     ChangePriority(Priority),
 }
@@ -80,6 +82,7 @@ impl TaskAction {
             Self::Cancel => "cancel",
             Self::Hold => "hold",
             Self::Release => "release",
+            Self::Retry => "retry",
             Self::ChangePriority(_) => "changePriority",
         }
     }
@@ -90,6 +93,7 @@ enum Word {
     Cancel,
     Hold,
     Release,
+    Retry,
     ChangePriority,
     Pause,
     Resume,
@@ -125,6 +129,7 @@ impl Draft {
                     ("cancel", Word::Cancel),
                     ("hold", Word::Hold),
                     ("release", Word::Release),
+                    ("retry", Word::Retry),
                     ("changePriority", Word::ChangePriority),
                     ("pause", Word::Pause),
                     ("resume", Word::Resume),
@@ -154,6 +159,7 @@ impl Draft {
             (Word::Cancel, None) => TaskAction::Cancel,
             (Word::Hold, None) => TaskAction::Hold,
             (Word::Release, None) => TaskAction::Release,
+            (Word::Retry, None) => TaskAction::Retry,
             (Word::ChangePriority, Some(priority)) => TaskAction::ChangePriority(priority),
             (Word::ChangePriority, None) => {
                 return Err(message.missing("priority", "the new priority, 0 to 1000"));
@@ -242,6 +248,10 @@ mod tests {
                     TaskAction::Release,
                     Target::Group(cluster("batch"), group("family:etl")),
                 ),
+            ),
+            (
+                r#"{"action":"retry","id":"etl/3"}"#,
+                Order::Tasks(TaskAction::Retry, Target::Task(TaskId::parse("etl/3").unwrap())),
             ),
             (
                 r#"{"action":"changePriority","group":"nightly","priority":900}"#,

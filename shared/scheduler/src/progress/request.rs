@@ -46,20 +46,31 @@ impl TaskProgress {
         }
     }
 
-    /// Lets a task on hold start again, in its old place. A task in doubt waits for another run: whoever asks
-    /// knows that it did not run, or that running twice does no harm.
+    /// Lets a task on hold start again, in its old place. Not a task in doubt: a release that was sent for a hold
+    /// and comes late must not run anything twice.
     ///
     /// # Errors
-    /// [`NoEffect`] when the task is neither on hold nor in doubt.
+    /// [`NoEffect`] when the task is not on hold.
     pub fn release(&self) -> Result<Self, NoEffect> {
         match &self.state {
-            TaskState::Doubt { .. } => Ok(self.with(TaskState::Waiting {
-                last_refusal: Some("released from doubt".to_owned()),
-            })),
             TaskState::Waiting { .. } | TaskState::Reserved(_) if self.hold.is_some() => Ok(Self {
                 hold: None,
                 ..self.clone()
             }),
+            _ => Err(NoEffect),
+        }
+    }
+
+    /// Lets a task in doubt wait for another run: whoever asks knows that it did not run, or that running twice does
+    /// no harm.
+    ///
+    /// # Errors
+    /// [`NoEffect`] when the task is not in doubt.
+    pub fn retry(&self) -> Result<Self, NoEffect> {
+        match &self.state {
+            TaskState::Doubt { .. } => Ok(self.with(TaskState::Waiting {
+                last_refusal: Some("in doubt, and a retry was asked for".to_owned()),
+            })),
             _ => Err(NoEffect),
         }
     }

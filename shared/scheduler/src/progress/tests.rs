@@ -212,7 +212,11 @@ fn a_task_on_hold_does_not_start_and_keeps_its_attempts() {
 fn a_task_in_doubt_is_for_people_to_decide() {
     let doubt = reserved().doubt(reserved().attempt).unwrap();
     assert_eq!(doubt.due(&twice(), at(9)), Due::Nothing);
-    assert!(doubt.release().unwrap().may_start(&twice(), at(9)));
+    assert!(doubt.retry().unwrap().may_start(&twice(), at(9)));
+    assert_eq!(doubt.release(), Err(NoEffect));
+    for other in [waiting(), reserved(), started()] {
+        assert_eq!(other.retry(), Err(NoEffect));
+    }
     assert_eq!(
         outcome(&doubt.cancel(request("it ran")).unwrap()),
         Some(Outcome::Cancelled)

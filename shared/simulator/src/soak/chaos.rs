@@ -310,7 +310,7 @@ impl World {
 
     /// Somebody puts the submissions in the dead-letter queue back.
     pub(super) fn redrive(&self) {
-        let redriven = self.sqs.borrow_mut().redrive();
+        let redriven = self.sqs.borrow_mut().redrive(self.now());
         for number in redriven {
             let wait_ms = self.draw(30_000);
             self.plan_in(wait_ms, Due::Message(number));

@@ -6,8 +6,10 @@ use std::task::{Context, Poll, Waker};
 
 use berth_control::intake::{AfterFailure, InboundMessage};
 use berth_control::ports::Ledger as _;
+use berth_control::records::TaskRecord;
 use berth_control::settings::{Settings, WaitingPolicies};
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskId};
+use berth_scheduler::progress::TaskState;
 use berth_scheduler::timestamp::Timestamp;
 use fastrand::Rng;
 
@@ -395,23 +397,25 @@ impl Engine {
         });
     }
 
-    /// Users see what they have stopped, and let it go on.
+    /// Users see what they have stopped and what is in doubt, and let it go on; half of what is in doubt they leave.
     fn let_go_on(&self) {
         let step = self.steps;
-        let held = self
-            .world
-            .ledger
-            .tasks()
-            .into_iter()
-            .filter(|it| it.progress.hold.is_some());
+        let tasks = self.world.ledger.tasks();
+        let held = tasks.iter().filter(|it| it.progress.hold.is_some());
         let release = held.map(|it| second_thoughts::release(&it.id, format!("release-{}-{step}", it.id)));
+        let in_doubt = |it: &&TaskRecord| matches!(it.progress.state, TaskState::Doubt { .. });
+        let doubts = tasks.iter().filter(in_doubt).filter(|it| {
+            let wanted = self.world.draw(2) == 0;
+            self.world.referee.borrow_mut().see_doubt(&it.id, wanted) && wanted
+        });
+        let retry = doubts.map(|it| second_thoughts::retry(&it.id, format!("retry-{}", it.id)));
         let paused = self
             .world
             .clusters
             .iter()
             .filter(|it| self.world.ledger.is_paused(it));
         let resume = paused.map(|it| second_thoughts::resume(it, format!("resume-{it}-{step}")));
-        for letter in release.chain(resume) {
+        for letter in release.chain(retry).chain(resume) {
             self.world
                 .send_message(Queue::Submission, Some(&letter.message_id), &letter.body, 0);
         }

@@ -14,6 +14,7 @@ use berth_scheduler::timestamp::Timestamp;
 use super::agenda::{InvocationNumber, Sleep};
 use super::fault::FaultKind;
 use super::mutation::Mutation;
+use super::queue::first_id;
 use super::world::{Service, World};
 
 /// The ports of one invocation.
@@ -186,7 +187,7 @@ impl Messenger for SoakPorts {
                 .referee
                 .borrow_mut()
                 .refused_messages
-                .insert(message.to_owned());
+                .insert(first_id(message).to_owned());
             Ok(())
         };
         self.call(Service::Queues, "refuse", send).await

@@ -4,6 +4,14 @@ use std::collections::BTreeMap;
 
 use berth_scheduler::timestamp::Timestamp;
 
+/// What a message's id ends with after each move from the dead-letter queue.
+const REDRIVEN: &str = "+";
+
+/// The id that a message was first sent with.
+pub(super) fn first_id(id: &str) -> &str {
+    id.trim_end_matches(REDRIVEN)
+}
+
 /// Counts the messages of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MessageNumber(pub(super) u64);
@@ -144,13 +152,15 @@ impl Sqs {
         }
     }
 
-    /// Puts the submissions that went to the dead-letter queue back, as people do.
-    pub(super) fn redrive(&mut self) -> Vec<MessageNumber> {
+    /// Puts the submissions that went to the dead-letter queue back, as people do: for SQS they are new messages.
+    pub(super) fn redrive(&mut self, now: Timestamp) -> Vec<MessageNumber> {
         let mut redriven = Vec::new();
         for (number, message) in &mut self.messages {
             if message.place == Place::DeadLetter && message.queue == Queue::Submission {
                 message.place = Place::Queued;
                 message.receives = 0;
+                message.sent_at = now;
+                message.id.push_str(REDRIVEN);
                 redriven.push(*number);
             }
         }

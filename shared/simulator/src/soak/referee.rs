@@ -1,5 +1,6 @@
 //! The referee: independent checks of the promises, by what the simulated ECS itself says.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_control::records::TaskRecord;
@@ -86,7 +87,10 @@ pub(super) struct Referee {
     /// Invocations with a write that may arrive after their end.
     kept_passes: BTreeSet<InvocationNumber>,
     epochs: BTreeMap<ClusterName, Epoch>,
+    /// The messages that were refused, by the ids they were first sent with.
     pub(super) refused_messages: BTreeSet<String>,
+    /// The tasks in doubt that users have seen, and whether they want to run each again.
+    doubts: BTreeMap<TaskId, bool>,
     violation: Option<Violation>,
 }
 
@@ -111,6 +115,22 @@ impl Referee {
         self.needs.insert(task, needs);
     }
 
+    /// A user sees a task in doubt, and runs it again or not; `false` when it was seen before.
+    pub(super) fn see_doubt(&mut self, task: &TaskId, retry: bool) -> bool {
+        match self.doubts.entry(task.clone()) {
+            Entry::Vacant(unseen) => {
+                unseen.insert(retry);
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
+    }
+
+    /// Whether a user has asked for another run, whatever became of the task.
+    pub(super) fn is_retried(&self, task: &TaskId) -> bool {
+        self.doubts.get(task).copied().unwrap_or_default()
+    }
+
     pub(super) fn registered(&mut self, instance: ContainerInstanceArn, instance_type: &'static str) {
         self.instance_types.insert(instance, instance_type);
     }
@@ -130,7 +150,8 @@ impl Referee {
             return true;
         };
         // An exit code of 0 is a success unless the instance was lost, in which case there is none.
-        attempt.number > *earlier && self.stopped.get(arn).is_some_and(|code| *code != Some(0))
+        let ended_badly = self.stopped.get(arn).is_some_and(|code| *code != Some(0));
+        attempt.number > *earlier && (ended_badly || self.is_retried(&attempt.task))
     }
 
     /// When ECS placed a task.

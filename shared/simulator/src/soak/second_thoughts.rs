@@ -56,6 +56,11 @@ pub(super) fn release(task: &TaskId, message_id: String) -> Letter {
     command(message_id, 0, &json!({"action": "release", "id": task.as_str()}))
 }
 
+/// Runs a task in doubt again.
+pub(super) fn retry(task: &TaskId, message_id: String) -> Letter {
+    command(message_id, 0, &json!({"action": "retry", "id": task.as_str()}))
+}
+
 /// Lets a cluster go on that is paused.
 pub(super) fn resume(cluster: &ClusterName, message_id: String) -> Letter {
     let body = json!({"action": "resume", "cluster": cluster.as_str()});

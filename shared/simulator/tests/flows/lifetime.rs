@@ -206,6 +206,22 @@ fn a_new_priority_is_a_new_place() {
     assert_eq!(world.launched(), ["a", "b"]);
 }
 
+/// Found by the soak: whoever carried the command out died before the old place was left, and the message came back
+/// from the dead-letter queue as another one.
+#[test]
+fn the_old_place_is_left_by_whoever_follows_the_task_up_next() {
+    let world = full();
+    world.send(&[submission("t", 5, "small")]);
+    let before = world.task("t");
+    let urgent = json!({"action": "changePriority", "id": "t", "priority": 6});
+    order(&world, 5, urgent.clone());
+    now(world.ledger.enqueue(&cluster(), &before.lane, &before.waiting())).unwrap();
+    assert_eq!(world.waiting(), ["t", "t"]);
+    order(&world, 900, urgent);
+    assert_eq!(world.waiting(), ["t"]);
+    assert_eq!(world.task("t").rank.priority().get(), 6);
+}
+
 /// Found by the soak: a launch was under way, the place was changed, and ECS refused the launch.
 #[test]
 fn a_launch_under_way_keeps_its_new_place_when_it_is_refused() {
@@ -443,7 +459,7 @@ fn an_end_that_comes_before_the_start_is_known_is_followed_by_the_next_run() {
 }
 
 #[test]
-fn a_task_in_doubt_is_released_or_cancelled_by_people() {
+fn a_task_in_doubt_is_tried_again_or_cancelled_when_people_say_so() {
     let doubtful = || {
         let world = World::with_instances(&["a"]);
         world.answer(LaunchOutcome::Unknown {
@@ -456,7 +472,12 @@ fn a_task_in_doubt_is_released_or_cancelled_by_people() {
         world
     };
     let world = doubtful();
+    // Found by the soak: a release that was sent for a hold came back from the dead-letter queue.
     order(&world, 5, json!({"action": "release", "id": "t"}));
+    assert_eq!(world.launched(), ["t"]);
+    order(&world, 6, json!({"action": "retry", "id": "t"}));
+    assert_eq!(world.launched(), ["t", "t"]);
+    order(&world, 7, json!({"action": "retry", "id": "t"}));
     assert_eq!(world.launched(), ["t", "t"]);
     assert_eq!(world.ecs.calls.borrow()[1].attempt.number.get(), 2);
     let world = doubtful();
