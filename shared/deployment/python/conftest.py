@@ -24,9 +24,12 @@ from stack import TASK_DEFINITION, Stack
 # A cluster for each test, so that none has to wait for the tasks of another.
 CLUSTERS = [
     "default", "story", "early", "repeated", "copies", "malformed", "woken", "refused", "large", "east", "west",
-    "noise", "drift", "cancelled", "held", "ranked", "retried", "paused", "timed", "told",
+    "noise", "drift", "cancelled", "held", "ranked", "retried", "spot", "long", "paused", "timed", "told",
 ]
-FAULTY_CLUSTERS = ["replies", "storm", "order", "killed-1", "killed-2", "killed-3", "poison", "upgrade", "damaged"]
+FAULTY_CLUSTERS = [
+    "replies", "storm", "order", "killed-1", "killed-2", "killed-3", "in-flight", "minds", "poison",
+    "upgrade", "damaged",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -120,6 +120,11 @@ class Stack:
         with urllib.request.urlopen(f"{self._ecs_endpoint}/_berth/calls", timeout=10) as answer:
             return json.load(answer)
 
+    def terminate_host(self, cluster: str, instance: str) -> None:
+        """Terminates the EC2 instance of a container instance, as Spot does."""
+        body = json.dumps({"cluster": cluster, "containerInstance": instance}).encode()
+        urllib.request.urlopen(f"{self._ecs_endpoint}/_berth/terminate", data=body, timeout=10).close()
+
     # ---- Berth's queues.
 
     def submit(self, body: dict[str, Any] | str) -> str:
@@ -194,6 +199,16 @@ class Stack:
 
     # ---- Its functions and tables.
 
+    def task_item(self, task: str) -> dict[str, Any]:
+        """The record of a task as it is stored; empty when there is none."""
+        key = {"pk": {"S": f"task#{task}"}, "sk": {"S": "task"}}
+        answer = self.dynamodb.get_item(TableName=self.outputs["TasksTableName"], Key=key, ConsistentRead=True)
+        return answer.get("Item", {})
+
+    def state_of(self, task: str) -> str | None:
+        item = self.task_item(task)
+        return item["state"]["S"] if item else None
+
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Invokes a function and waits for its answer, which must not be an error."""
         name = self.outputs[f"{function}FunctionName"]
@@ -256,6 +271,11 @@ def sqs_event(queue_arn: str, bodies: list[str]) -> dict[str, Any]:
             for body in bodies
         ]
     }
+
+
+def command(action: str, **fields: Any) -> dict[str, Any]:
+    """A message of somebody who has changed his mind."""
+    return {"action": action} | fields
 
 
 def work(cluster: str, name: str, seconds: int = 1, **fields: Any) -> dict[str, Any]:

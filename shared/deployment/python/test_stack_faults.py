@@ -18,7 +18,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from deployment import ROOT, SCRATCH
 from faults import REPLY_LOST, Faulty, Rule
-from stack import TASK_MEMORY_MIB, Stack, work
+from stack import TASK_MEMORY_MIB, Stack, command, work
 from waiting import eventually
 
 SUBMISSION_VISIBLE_AGAIN_SECONDS = 5
@@ -104,12 +104,6 @@ def reconcile(stack: Stack) -> None:
     stack.functions.invoke(FunctionName=stack.outputs["ReconcilerFunctionName"], Payload=b"{}")
 
 
-def state_of(stack: Stack, task: str) -> str | None:
-    key = {"pk": {"S": f"task#{task}"}, "sk": {"S": "task"}}
-    item = stack.dynamodb.get_item(TableName=stack.outputs["TasksTableName"], Key=key, ConsistentRead=True).get("Item")
-    return item["state"]["S"] if item else None
-
-
 def note(kind: str, counts: dict[str, int]) -> None:
     """Keeps the figures of this run beside its logs."""
     file = SCRATCH / "wire-faults.json"
@@ -126,7 +120,7 @@ def test_a_task_whose_run_task_answer_is_lost_is_started_once(faulty: Faulty):
     # No event tells either: the call itself must be made again.
     stack.ecs_events.hold()
     stack.submit_all([work(cluster, name) for name in names])
-    eventually(lambda: {state_of(stack, name) for name in names}, lambda states: states == {"started"}, "all are settled")
+    eventually(lambda: {stack.state_of(name) for name in names}, lambda states: states == {"started"}, "all are settled")
     stack.ecs_events.go_on()
     wait_for_all(stack, cluster, names)
     faulty.ecs.end()
@@ -145,7 +139,7 @@ def storm(faulty: Faulty) -> dict[str, int]:
     """Tasks are submitted and played to their end while calls of every kind fail; answers how many did."""
     stack = faulty.stack
     stack.submit_all([work("order", name, seconds=1, priority=int(name.removeprefix("order-"))) for name in ORDERED])
-    eventually(lambda: {state_of(stack, name) for name in ORDERED}, lambda states: states == {"waiting"}, "all wait")
+    eventually(lambda: {stack.state_of(name) for name in ORDERED}, lambda states: states == {"waiting"}, "all wait")
     faulty.aws.set(AWS_FAULTS)
     faulty.ecs.set(ECS_FAULTS)
     # One at a time.
@@ -209,6 +203,69 @@ def test_functions_killed_in_the_middle_of_their_work_lose_nothing_and_start_not
     for cluster in clusters:
         wait_for_all(stack, cluster, names[cluster])
         assert_started_once(stack, names[cluster])
+
+
+# ---- People change their minds.
+
+
+def test_a_launch_whose_answer_is_lost_is_cancelled_all_the_same(faulty: Faulty):
+    cluster, stack = "in-flight", faulty.stack
+    instance = stack.register_instance(cluster)
+    eventually(stack.capacity_items, lambda items: instance in json.dumps(items), "the instance is recorded")
+    # Neither an answer nor an event tells that the task runs.
+    faulty.ecs.set({"RunTask: no answer": {"service": "ecs", "operation": "RunTask"} | REPLY_LOST})
+    stack.ecs_events.hold()
+    stack.submit(work(cluster, "in-flight", seconds=600))
+    eventually(lambda: stack.run_task_counts("in-flight"), lambda counts: counts["started"] == 1, "it runs, unknown to Berth")
+    assert stack.state_of("in-flight") == "reserved"
+    stack.submit_all([command("cancel", id="in-flight"), command("hold", id="in-flight")])
+    eventually(lambda: stack.task_item("in-flight"), lambda item: "stop" in item, "the command is recorded")
+    faulty.ecs.end()
+    stack.ecs_events.go_on()
+    wait_for_all(stack, cluster, ["in-flight"])
+    eventually(lambda: stack.state_of("in-flight"), lambda state: state == "cancelled", "it is cancelled")
+    assert_started_once(stack, ["in-flight"])
+
+
+def test_commands_in_a_storm_of_failing_calls_are_carried_out(faulty: Faulty):
+    cluster, stack = "minds", faulty.stack
+    names = [f"mind-{n}" for n in range(24)]
+    # A fourth each is cancelled, held and released, and ranked anew; nobody cares about the others.
+    cancelled, held, ranked = names[0::4], names[1::4], names[2::4]
+    stack.submit_all([work(cluster, name, seconds=3, group="minds") for name in names])
+    faulty.aws.set(AWS_FAULTS)
+    faulty.ecs.set(ECS_FAULTS)
+    stack.register_instance(cluster)
+    orders = [command("cancel", id=name) for name in cancelled]
+    orders += [command("hold", id=name, reason="a second thought") for name in held]
+    orders += [command("changePriority", id=name, priority=900 - n) for n, name in enumerate(ranked)]
+    random.Random(5).shuffle(orders)
+    # Some come twice.
+    stack.submit_all([*orders, *orders[:6]])
+    stack.submit_all([command("pause", cluster=cluster), command("hold", group="minds", cluster=cluster)])
+    reconcile(stack)
+    everybody_else = [name for name in names if name not in cancelled]
+
+    def resumed() -> list[str]:
+        """People look now and then, and let go on what still stands still."""
+        stack.submit_all([command("resume", cluster=cluster), command("release", group="minds", cluster=cluster)])
+        reconcile(stack)
+        return [name for name in names if stack.state_of(name) not in ENDED]
+
+    eventually(resumed, lambda open: len(open) < 4, "almost all end in the storm", seconds=RECOVERY_SECONDS_MAX, pause=3)
+    faulty.aws.end()
+    faulty.ecs.end()
+    eventually(resumed, lambda open: not open, "all end", seconds=RECOVERY_SECONDS_MAX, pause=3)
+
+    ends = {name: stack.state_of(name) for name in names}
+    assert {ends[name] for name in everybody_else} == {"succeeded"}, ends
+    # Whoever had ended before the command came has succeeded.
+    assert {ends[name] for name in cancelled} <= {"cancelled", "succeeded"}, ends
+    assert "cancelled" in ends.values()
+    assert_started_once(stack, everybody_else)
+    for name in cancelled:
+        assert stack.run_task_counts(name)["started"] <= 1, name
+    assert {task.status for task in stack.started(cluster)} == {"STOPPED"}
 
 
 # ---- Poison.
@@ -327,7 +384,7 @@ def test_damaged_records_are_repaired_and_their_tasks_start(faulty: Faulty):
     cluster, stack = "damaged", faulty.stack
     names = ["damaged-1", "damaged-2"]
     stack.submit_all([work(cluster, name) for name in names])
-    eventually(lambda: {state_of(stack, name) for name in names}, lambda states: states == {"waiting"}, "both wait")
+    eventually(lambda: {stack.state_of(name) for name in names}, lambda states: states == {"waiting"}, "both wait")
     id = stack.register_instance(cluster, memory=TASK_MEMORY_MIB - 1).rpartition("/")[2]
     eventually(lambda: stack.capacity_items(), lambda items: any(id in item["sk"]["S"] for item in items), "it is recorded")
 
@@ -348,7 +405,7 @@ def test_damaged_records_are_repaired_and_their_tasks_start(faulty: Faulty):
 
 
 def test_everything_is_recorded_as_ended_and_no_room_is_left_reserved(faulty: Faulty):
-    """After everything above."""
+    """After everything above. Nobody is left in the waiting list either."""
     stack = faulty.stack
 
     def left_open() -> list[str]:
@@ -356,6 +413,7 @@ def test_everything_is_recorded_as_ended_and_no_room_is_left_reserved(faulty: Fa
         records = [item for item in stack.task_items() if item["sk"]["S"] == "task"]
         tasks = [item["pk"]["S"] for item in records if item["state"]["S"] not in ENDED]
         held = [item["sk"]["S"] for item in stack.capacity_items() if item.get("reservations", {}).get("M")]
-        return tasks + held
+        waiting = [item["sk"]["S"] for item in stack.task_items() if item["pk"]["S"].startswith("waiting#")]
+        return tasks + held + waiting
 
     eventually(left_open, lambda open: not open, "every task is recorded as ended", seconds=RECOVERY_SECONDS_MAX)

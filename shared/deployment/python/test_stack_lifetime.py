@@ -1,9 +1,10 @@
 """Commands, times and retries in the deployed stack: people change their minds, and tasks are followed to their end."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from stack import Stack, work
+from stack import Stack, command, work
 from waiting import eventually
 
 
@@ -14,23 +15,13 @@ def exits(body: dict[str, Any], codes: str) -> dict[str, Any]:
     return body
 
 
-def command(action: str, **fields: Any) -> dict[str, Any]:
-    return {"action": action} | fields
-
-
 def soon(seconds: float) -> str:
     at = datetime.now(UTC) + timedelta(seconds=seconds)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def state_of(stack: Stack, task: str) -> str:
-    key = {"pk": {"S": f"task#{task}"}, "sk": {"S": "task"}}
-    item = stack.dynamodb.get_item(TableName=stack.outputs["TasksTableName"], Key=key).get("Item", {})
-    return item.get("state", {}).get("S", "unknown")
-
-
 def wait_for_state(stack: Stack, task: str, state: str) -> None:
-    eventually(lambda: state_of(stack, task), lambda seen: seen == state, f"{task} is {state}")
+    eventually(lambda: stack.state_of(task), lambda seen: seen == state, f"{task} is {state}")
 
 
 def test_a_waiting_task_and_a_running_one_are_cancelled(stack):
@@ -55,15 +46,10 @@ def test_a_task_on_hold_lets_others_pass_and_starts_when_it_is_released(stack):
     stack.submit_all([work(cluster, "kept", priority=9), work(cluster, "passes")])
     wait_for_state(stack, "passes", "waiting")
     stack.submit(command("hold", id="kept", reason="not yet"))
-    held = {"pk": {"S": "task#kept"}, "sk": {"S": "task"}}
-    eventually(
-        lambda: stack.dynamodb.get_item(TableName=stack.outputs["TasksTableName"], Key=held)["Item"],
-        lambda item: "onHold" in item,
-        "the hold is recorded",
-    )
+    eventually(lambda: stack.task_item("kept"), lambda item: "onHold" in item, "the hold is recorded")
     stack.register_instance(cluster, memory=100)
     stack.wait_for_stopped(cluster, ["passes"])
-    assert state_of(stack, "kept") == "waiting"
+    assert stack.state_of("kept") == "waiting"
     stack.submit(command("release", id="kept"))
     stack.wait_for_started(cluster, ["passes", "kept"])
 
@@ -98,6 +84,43 @@ def test_a_failed_task_is_run_again_and_its_end_is_recorded(stack):
     assert attempts == {("second-time", 1), ("second-time", 2), ("never", 1), ("never", 2), ("once", 1)}
 
 
+def test_a_task_that_lost_its_host_is_in_its_old_place_and_has_lost_no_attempt(stack):
+    cluster = "spot"
+    host = stack.register_instance(cluster, memory=100)
+    stack.submit(exits(work(cluster, "interrupted", seconds=600), "0"))
+    stack.wait_for_started(cluster, ["interrupted"])
+    stack.submit_all([work(cluster, "urgent", priority=9), work(cluster, "behind")])
+    wait_for_state(stack, "urgent", "waiting")
+    wait_for_state(stack, "behind", "waiting")
+    stack.terminate_host(cluster, host)
+    wait_for_state(stack, "interrupted", "waiting")
+    assert stack.task_item("interrupted")["hostsLost"] == {"N": "1"}
+    assert "failedRuns" not in stack.task_item("interrupted")
+
+    # It was submitted before `behind`, and has room in this order: one at a time.
+    stack.register_instance(cluster, memory=100)
+    started = stack.wait_for_started(cluster, ["interrupted", "urgent"])
+    assert [(task.submission, task.attempt) for task in started] == [("interrupted", 1), ("urgent", 1), ("interrupted", 2)]
+    assert stack.state_of("behind") == "waiting"
+    stack.submit(command("cancel", id="interrupted"))
+    wait_for_state(stack, "behind", "succeeded")
+
+
+def test_a_task_that_runs_for_too_long_is_stopped_and_has_failed(stack):
+    cluster = "long"
+    stack.register_instance(cluster)
+    stack.submit(work(cluster, "endless", seconds=600, timeoutSeconds=60))
+    stack.wait_for_started(cluster, ["endless"])
+
+    def woken() -> str | None:
+        stack.wake(cluster)
+        return stack.state_of("endless")
+
+    eventually(woken, lambda seen: seen == "failed", "it is stopped", seconds=120)
+    assert "timeoutSeconds" in json.dumps(stack.task_item("endless"))
+    stack.wait_for_stopped(cluster, ["endless"])
+
+
 def test_a_paused_cluster_starts_nothing_until_it_is_resumed(stack):
     cluster = "paused"
     stack.register_instance(cluster)
@@ -128,7 +151,7 @@ def test_a_task_starts_not_before_its_time_and_expires_after_it(stack):
 
     def woken(task: str) -> str:
         stack.wake(cluster)
-        return state_of(stack, task)
+        return stack.state_of(task)
 
     eventually(lambda: woken("expires"), lambda seen: seen == "expired", "it expires")
     stack.register_instance(cluster)

@@ -10,8 +10,14 @@ WAIT_SECONDS_MAX = 60
 LOOK_AGAIN_SECONDS = 0.2
 
 
-def eventually(look: Callable[[], Seen], holds: Callable[[Seen], bool], what: str, seconds: float = WAIT_SECONDS_MAX) -> Seen:
-    """Looks until what is seen holds, and returns it."""
+def eventually(
+    look: Callable[[], Seen],
+    holds: Callable[[Seen], bool],
+    what: str,
+    seconds: float = WAIT_SECONDS_MAX,
+    pause: float = LOOK_AGAIN_SECONDS,
+) -> Seen:
+    """Looks until what is seen holds, with a pause in seconds before each other look, and returns it."""
     deadline = time.monotonic() + seconds
     while True:
         seen = look()
@@ -19,4 +25,4 @@ def eventually(look: Callable[[], Seen], holds: Callable[[Seen], bool], what: st
             return seen
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}; last seen: {seen!r}")
-        time.sleep(LOOK_AGAIN_SECONDS)
+        time.sleep(pause)
