@@ -6,6 +6,7 @@
 
 mod decide;
 mod launch;
+mod left_behind;
 mod reserve;
 mod resolve;
 mod settle;
@@ -219,6 +220,8 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             .collect();
         // 2 Resolve reservations that an earlier cycle left open.
         if let Some(end) = self.resolve(clock.now()).await? {
+            // Some of those that this cycle could do nothing with may wait again, and must not be passed.
+            self.stranded.clear();
             return Ok(end);
         }
         if let Some(pause) = pause {
@@ -228,12 +231,16 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         // 3 Decide, the only thinking.
         self.leave_stranded_out(&mut lanes);
         let snapshot = Snapshot::new(launchable(instances));
+        let plan = self.decide(&snapshot, &lanes, clock.now()).await?;
+        if !self.holds(&plan, &lanes).await? {
+            return Ok(PassEnd::Again);
+        }
         let AdmissionPlan {
             admissions,
             held,
             end,
             ..
-        } = self.decide(&snapshot, &lanes, clock.now()).await?;
+        } = plan;
         // 4 Reserve, 5 launch and 6 settle, wave by wave. Whatever does not go as planned ends the pass: the
         // rest is decided again from what is stored then.
         for wave in admissions.chunks(LAUNCHES_AT_ONCE) {

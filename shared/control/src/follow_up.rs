@@ -67,6 +67,15 @@ pub(crate) async fn appoint<L: Ledger>(
     ledger.appoint(&task.cluster, &appointment).await
 }
 
+/// Notes when to look again, before anything is done that may be the last thing: whoever crashes in between leaves a
+/// task that time still finds.
+async fn note<L: Ledger>(ledger: &L, task: &TaskRecord, next: Option<Timestamp>) -> Result<(), PortError> {
+    match next {
+        Some(next) => appoint(ledger, task, next).await,
+        None => Ok(()),
+    }
+}
+
 /// Does what is due for a task, and gives the moment of its next appointment.
 ///
 /// # Errors
@@ -79,6 +88,7 @@ pub(crate) async fn follow_up<L: Ledger, E: Launcher + Inspector, M: Messenger, 
         let now = ports.clock.now();
         let next = match task.progress.due(&task.terms, now) {
             Due::Enter(next) => {
+                note(ports.ledger, &task, next).await?;
                 if let Some(changed) = enter(ports, &task).await? {
                     task = changed;
                     continue;
@@ -90,15 +100,17 @@ pub(crate) async fn follow_up<L: Ledger, E: Launcher + Inspector, M: Messenger, 
                 continue;
             }
             Due::Stop => {
+                let next = Some(TaskProgress::look_again(now));
+                note(ports.ledger, &task, next).await?;
                 stop(ports, &task).await?;
-                Some(TaskProgress::after_stop(now))
+                next
             }
-            Due::Later(next) => Some(next),
+            Due::Later(next) => {
+                note(ports.ledger, &task, Some(next)).await?;
+                Some(next)
+            }
             Due::Nothing => None,
         };
-        if let Some(next) = next {
-            appoint(ports.ledger, &task, next).await?;
-        }
         match &task.progress.state {
             // A launch under way may be refused, and then needs its place.
             TaskState::Reserved(_) => keep_place(ports, &task).await?,

@@ -122,6 +122,8 @@ async fn apply<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
             .last()
             .is_some_and(|newest| newest.stamp > command.stamp);
         let Some(changed) = changed(&task, action, command).filter(|_| !too_late) else {
+            // Whoever obeyed the one before may have died before its consequences.
+            follow_up(ports, task).await?;
             return Ok(Some(cluster));
         };
         let change = Change {

@@ -156,7 +156,7 @@ impl TaskRecord {
         self.lane == *lane
             && self.rank == *rank
             && match self.progress.state {
-                TaskState::Waiting { .. } => self.progress.may_start(&self.terms, now),
+                TaskState::Waiting { .. } => self.progress.may_be_in_lane(&self.terms, now),
                 _ => !self.progress.has_left_the_waiting_list(),
             }
     }

@@ -42,7 +42,7 @@ pub async fn submit<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     let ledger = ports.ledger;
     let needed = match requirements::of_submission(ports.ecs, submission).await? {
         Ok(needed) => needed,
-        Err(refusal) => return Ok(Submitted::Refused(refusal)),
+        Err(refusal) => return go_on(ports, submission, refusal).await,
     };
     let mut outcome = Submitted::AlreadyKnown;
     for copy in 1..=submission.count {
@@ -66,6 +66,26 @@ pub async fn submit<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
         };
         if let TaskState::Waiting { .. } = stored.progress.state {
             list(ports, &needed, stored).await?;
+        }
+    }
+    Ok(outcome)
+}
+
+/// A submission that would be refused today may have been accepted before, as when its task definition was
+/// deregistered since: what is stored of it goes on, because whoever stored it may have crashed.
+async fn go_on<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    submission: &Submission,
+    refusal: Refusal,
+) -> Result<Submitted, PortError> {
+    let mut outcome = Submitted::AlreadyKnown;
+    for copy in 1..=submission.count {
+        let id = TaskId::of_copy(&submission.id, copy);
+        match ports.ledger.load_task(&id).await? {
+            Some(stored) if stored.content == submission.content_hash => {
+                follow_up(ports, stored).await?;
+            }
+            _unknown => outcome = Submitted::Refused(refusal.clone()),
         }
     }
     Ok(outcome)

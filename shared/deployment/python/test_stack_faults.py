@@ -127,7 +127,8 @@ def test_a_task_whose_run_task_answer_is_lost_is_started_once(faulty: Faulty):
 
     assert faulty.ecs.fired["RunTask: every reply lost"] == 10
     assert_started_once(stack, names)
-    assert {stack.run_task_counts(name)["repeated"] for name in names} == {1}
+    # A call that is repeated while another one is made for the first time may lose its answer again.
+    assert sum(stack.run_task_counts(name)["repeated"] for name in names) == 10
 
 
 ORDERED = [f"order-{priority}" for priority in (10, 80, 30, 60, 20, 70)]

@@ -326,13 +326,18 @@ impl Ledger for MemoryLedger {
     }
 
     async fn open_lane(&self, cluster: &ClusterName, lane: &LaneRecord) -> Result<(), PortError> {
+        // A damaged one is written anew.
+        let name = RecordName::Lane(lane.key.clone());
+        let was_damaged = self.tables.borrow_mut().damaged.remove(&name).is_some();
         self.with(cluster, |tables| {
-            let record = || StoredLaneRecord {
-                record: lane.clone(),
-                hold: None,
-                claims: Vec::new(),
-            };
-            tables.lanes.entry(lane.key.clone()).or_insert_with(record);
+            if was_damaged || !tables.lanes.contains_key(&lane.key) {
+                let stored = StoredLaneRecord {
+                    record: lane.clone(),
+                    hold: None,
+                    claims: Vec::new(),
+                };
+                tables.lanes.insert(lane.key.clone(), stored);
+            }
         });
         Ok(())
     }

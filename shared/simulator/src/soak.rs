@@ -7,6 +7,7 @@
 
 mod account;
 mod agenda;
+mod calm;
 mod chaos;
 mod effect;
 mod engine;
@@ -19,6 +20,7 @@ mod referee;
 mod second_thoughts;
 mod setup;
 mod shrink;
+mod terms;
 mod workload;
 mod world;
 

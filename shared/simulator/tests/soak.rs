@@ -82,6 +82,9 @@ mutations_are_found! {
     a_lane_read_in_the_wrong_order_is_found: LastFirst;
     messages_deleted_at_receipt_are_found: AckAtReceipt;
     open_reservations_left_open_are_found: OpenForEver;
+    clocks_that_are_far_ahead_are_found: FastClock;
+    appointments_that_are_not_noted_are_found: NoAppointments;
+    waiting_entries_that_stay_are_found: EntriesStay;
 }
 
 #[test]

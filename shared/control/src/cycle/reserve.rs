@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use berth_scheduler::admission::Admission;
-use berth_scheduler::id::{AttemptId, Revision};
+use berth_scheduler::id::AttemptId;
 
+use super::left_behind::Entry;
 use super::{Cycle, PassEnd};
 use crate::follow_up::appoint;
 use crate::ports::{Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, Pin, PortError};
@@ -21,8 +22,7 @@ pub(super) struct Reserved {
 
 enum Reservation {
     Made(Box<Reserved>),
-    /// The waiting entry was left behind by a task that has moved on, is on hold or has another place now; it is
-    /// removed.
+    /// The waiting entry was left behind, and is removed.
     Orphan,
     /// Somebody changed a record meanwhile.
     Conflict,
@@ -49,28 +49,12 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
 
     async fn reserve_one(&mut self, admission: &Admission) -> Result<Reservation, PortError> {
         let ledger = self.ports.ledger;
-        let id = admission.rank.task();
-        let stored = match ledger.load_task(&id).await {
-            Err(PortError::Unreadable { .. }) => {
-                self.strand(&admission.rank);
-                return Ok(Reservation::Conflict);
-            }
-            other => other?,
+        let stored = match self.check_entry(&admission.lane, &admission.rank).await? {
+            Entry::Own(task) => task,
+            Entry::LeftBehind => return Ok(Reservation::Orphan),
+            Entry::Stranded => return Ok(Reservation::Conflict),
         };
         let now = self.ports.clock.now();
-        if !stored
-            .as_ref()
-            .is_some_and(|task| task.belongs_in(&admission.lane, &admission.rank, now))
-        {
-            let seen = stored.map_or(Revision::new(u64::MAX), |task| task.revision);
-            ledger
-                .dequeue(&self.turn.cluster, &admission.lane, &admission.rank, seen)
-                .await?;
-            return Ok(Reservation::Orphan);
-        }
-        let Some(stored) = stored else {
-            return Ok(Reservation::Conflict);
-        };
         let Ok(progress) = stored.progress.reserve(admission.instance.clone(), now) else {
             // Another cycle has reserved it since this one looked. It may yet be refused and need its entry.
             self.met_reserved(&stored).await?;

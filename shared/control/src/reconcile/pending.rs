@@ -3,6 +3,7 @@
 use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn};
 use berth_scheduler::progress::TaskState;
 use berth_scheduler::snapshot::InstanceView;
+use berth_scheduler::timestamp::Timestamp;
 
 use super::{ReconcileReport, repair};
 use crate::follow_up::appoint;
@@ -39,6 +40,14 @@ pub(super) async fn settle<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     Ok(unresolved)
 }
 
+/// A moment in the past that is the same however often this is repeated, and another one after the task has changed:
+/// whoever keeps an appointment by an older record of the task must not dismiss this one.
+fn at_once(task: &TaskRecord) -> Timestamp {
+    task.rank
+        .submitted_at()
+        .saturating_add_millis(task.revision.get())
+}
+
 /// `task` is the task's record if this attempt is its newest one.
 async fn settle_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
@@ -59,7 +68,7 @@ async fn settle_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         // Its run has ended unseen by its lane: the admitter puts it back, before its room is given up.
         Some(TaskState::Waiting { .. }) => {
             if let Some(task) = &task {
-                appoint(ports.ledger, task, ports.clock.now()).await?;
+                appoint(ports.ledger, task, at_once(task)).await?;
             }
         }
         Some(TaskState::Doubt { .. } | TaskState::Final(_)) | None => {}

@@ -7,7 +7,8 @@ use crate::timestamp::Timestamp;
 /// Farther away than any task lives: nothing is due by itself.
 pub const FAR_FUTURE: Timestamp = Timestamp::MAX;
 
-/// How long until a task is looked at again that something is due for but cannot be done yet, in milliseconds.
+/// A task that something is due for, but cannot be done yet, is looked at again after this long at least and twice as
+/// long at most, in milliseconds.
 const LOOK_AGAIN_MS: u64 = CLOCK_SKEW_MS;
 
 /// What is due for a task.
@@ -36,7 +37,7 @@ impl TaskProgress {
             TaskState::Reserved(_)
                 if self.stop.is_some() || terms.start_by.is_some() || terms.timeout.is_some() =>
             {
-                Due::Later(now.saturating_add_millis(LOOK_AGAIN_MS))
+                Due::Later(Self::look_again(now))
             }
             // If ECS refuses it, it waits for its release.
             TaskState::Reserved(_) if self.hold.is_some() => Due::Later(FAR_FUTURE),
@@ -83,18 +84,19 @@ impl TaskProgress {
         matches!(self.state, TaskState::Waiting { .. }) && matches!(self.due(terms, now), Due::Enter(_))
     }
 
-    /// When the task must be looked at next, if ever, as far as it is known now.
-    pub fn next_look(&self, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
-        match self.due(terms, now) {
-            Due::Enter(next) => next,
-            Due::Expire(_) | Due::TimeOut(_) | Due::Stop => Some(now),
-            Due::Later(next) => Some(next),
-            Due::Nothing => None,
-        }
+    /// Whether the task may be found in its lane. Whoever put it there knew that its time had come; by a clock that is
+    /// behind theirs it may not have, and the task must not be taken out again for that.
+    pub fn may_be_in_lane(&self, terms: &Terms, now: Timestamp) -> bool {
+        let expired = terms.start_by.is_some_and(|start_by| start_by <= now);
+        matches!(self.state, TaskState::Waiting { .. }) && self.hold.is_none() && !expired
     }
 
-    /// When to look again at a task whose stop was asked for: ECS may not have heard it.
-    pub fn after_stop(now: Timestamp) -> Timestamp {
-        now.saturating_add_millis(LOOK_AGAIN_MS)
+    /// When to look again at a task that something is due for: its launch is under way, or ECS may not have heard
+    /// that it must be stopped. It is the beginning of an interval, so that all who look now note the same moment:
+    /// else one appointment that two keep becomes two.
+    pub fn look_again(now: Timestamp) -> Timestamp {
+        let interval = i64::try_from(LOOK_AGAIN_MS).unwrap_or(i64::MAX);
+        let intervals = now.as_millis().div_euclid(interval).saturating_add(2);
+        Timestamp::from_millis(intervals.saturating_mul(interval))
     }
 }

@@ -182,6 +182,19 @@ fn a_waiting_task_is_cancelled_at_once_and_a_running_one_when_it_has_stopped() {
 }
 
 #[test]
+fn all_who_look_at_a_task_within_a_minute_will_look_again_at_the_same_moment() {
+    let again = |millis| TaskProgress::look_again(Timestamp::from_millis(millis)).as_millis();
+    assert_eq!(
+        (again(0), again(59_999), again(60_000)),
+        (120_000, 120_000, 180_000)
+    );
+    assert_eq!(again(-1), 60_000);
+    let cancelled = reserved().cancel(request("no need")).unwrap();
+    assert_eq!(cancelled.due(&twice(), at(61)), Due::Later(at(180)));
+    assert_eq!(cancelled.due(&twice(), at(119)), Due::Later(at(180)));
+}
+
+#[test]
 fn a_launch_under_way_is_cancelled_whatever_becomes_of_it() {
     let cancelled = reserved().cancel(request("no need")).unwrap();
     let refused = cancelled.requeue(cancelled.attempt, "AGENT".into()).unwrap();

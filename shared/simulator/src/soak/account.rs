@@ -107,12 +107,13 @@ impl Engine {
         let stopped = started.as_ref().is_some_and(|task| referee.has_stopped(task));
         let detail = match (&record.progress.state, &started) {
             // What it ran before does not show in the record of a task that was not run again, nor what nobody knew
-            // of one that was cancelled in doubt.
+            // of one that was in doubt.
             (TaskState::Final(task), _)
                 if task.run.is_none()
                     && stopped
                     && (record.progress.runs != RunCount::default()
-                        || task.outcome == Outcome::Cancelled) =>
+                        || task.outcome == Outcome::Cancelled
+                        || referee.is_retried(&record.id)) =>
             {
                 String::new()
             }

@@ -88,7 +88,8 @@ pub(super) fn commit(world: &World, mut change: OwnedChange) -> Result<Committed
     {
         // An entry that was damaged a moment ago is seen by nobody.
         let waiting_now = world.waiters(&task.cluster);
-        referee.reserved(change.by, task, before, |rank| waiting_now.get(rank).copied());
+        let policy = world.policy();
+        referee.reserved(change.by, task, before, policy, &waiting_now);
         if world.has(Mutation::DequeueAtReservation) {
             at_once(
                 world

@@ -5,12 +5,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use berth_control::intake::{AfterFailure, InboundMessage};
-use berth_control::ports::Ledger as _;
-use berth_control::records::TaskRecord;
 use berth_control::settings::{Settings, WaitingPolicies};
 use berth_scheduler::id::{ClusterName, SubmissionId, TaskId};
-use berth_scheduler::progress::TaskState;
 use berth_scheduler::timestamp::Timestamp;
+use berth_scheduler::waiting::AgingSeconds;
 use fastrand::Rng;
 
 use super::agenda::{Due, InvocationNumber};
@@ -20,17 +18,17 @@ use super::invocation::{
     End, Input, Invocation, TIMEOUT_MS, TRACKER_TIMEOUT_MS, admitter, capacity_tracker, reconciler,
 };
 use super::mutation::Mutation;
-use super::queue::{MessageNumber, Queue};
-use super::referee::Invariant;
-use super::second_thoughts;
+use super::queue::{MessageNumber, Queue, Receiver};
+use super::referee::{Invariant, Needs};
 use super::setup::simulated_ecs;
+use super::terms::BEGAN;
 use super::workload::{Asked, Letter, Meaning, Workload};
 use super::world::{Parts, World, describe_event};
 use super::{SeedRun, SoakOptions};
 use crate::ecs::EcsEvent;
 
 /// reconciler's schedule, in milliseconds.
-const TICK_MS: u64 = 60_000;
+pub(super) const TICK_MS: u64 = 60_000;
 
 /// After this long without faults everything must be accounted for, in milliseconds: the longest wait is that
 /// for a client token that nobody may use any more, and then there are the tasks themselves.
@@ -47,14 +45,14 @@ const STEPS_MAX: u64 = 20_000_000;
 pub(super) struct Engine {
     pub(super) world: Rc<World>,
     settings: Rc<Settings>,
-    invocations: BTreeMap<InvocationNumber, Invocation>,
+    pub(super) invocations: BTreeMap<InvocationNumber, Invocation>,
     invoked: u64,
-    steps: u64,
+    pub(super) steps: u64,
     pub(super) letters: Vec<Letter>,
     /// When faults ended, and when the last messages were sent.
     calm_since: Option<Timestamp>,
     pub(super) last_sent_at: Option<Timestamp>,
-    done: bool,
+    pub(super) done: bool,
     retries_ms: [u64; 2],
 }
 
@@ -81,14 +79,18 @@ impl Engine {
         let always = options.mutation.map_or(&[][..], Mutation::needs);
         let faults = Faults::swarm(seed, always, &options.never);
         let workload = Workload::of_seed(seed, options.messages_max, faults.is_on(FaultKind::Outage));
-        let began = Timestamp::from_millis(1_795_255_200_000);
+        let began = BEGAN;
         let clusters: Vec<ClusterName> = workload
             .clusters
             .iter()
             .filter_map(|name| ClusterName::parse(name).ok())
             .collect();
         let settings = Settings::parse(&workload.clusters.join(","), "environment,resources")
-            .and_then(|settings| settings.with_waiting_policy(workload.policy));
+            .and_then(|settings| settings.with_waiting_policy(workload.policy))
+            .map(|settings| Settings {
+                aging: AgingSeconds::new(workload.aging_seconds),
+                ..settings
+            });
         let ecs = simulated_ecs(&workload, &clusters, began);
         let mut pace = Rng::with_seed(seed ^ 0x7061_6365);
         let [slow, quick] = RETRIES_MS;
@@ -146,13 +148,14 @@ impl Engine {
         world.plan_in(world.workload.calm_at_ms, Due::Calm);
     }
 
-    fn expect(&self, letter: &Letter) {
+    pub(super) fn expect(&self, letter: &Letter) {
         if let Meaning::Tasks(asked) = &letter.meaning {
             for task in tasks_of(asked) {
-                self.world
-                    .referee
-                    .borrow_mut()
-                    .expect(task, self.world.workload.family(asked.family));
+                let needs = Needs {
+                    family: self.world.workload.family(asked.family),
+                    limits: asked.limits,
+                };
+                self.world.referee.borrow_mut().expect(task, needs);
             }
         }
     }
@@ -260,7 +263,12 @@ impl Engine {
         };
         match invocation.of {
             // The queue hands them out again when their visibility timeout is over.
-            Input::Messages(_) => {}
+            Input::Messages(messages) => {
+                let mut sqs = self.world.sqs.borrow_mut();
+                for (message, _) in messages {
+                    sqs.receiver_died(message);
+                }
+            }
             Input::Event(event, tries) => self.retry(event, tries),
             Input::Schedule => self.world.disturb(),
         }
@@ -274,8 +282,10 @@ impl Engine {
         match (invocation.of, end) {
             (Input::Messages(messages), End::Messages(failed)) => {
                 for (message, id) in messages {
-                    if !failed.contains(&id) {
-                        self.world.sqs.borrow_mut().delete(message);
+                    if !failed.contains(&id) && self.world.sqs.borrow_mut().delete(message) == Receiver::Died
+                    {
+                        // It does not come again for what the other one had begun.
+                        self.world.disturb();
                     }
                 }
             }
@@ -395,100 +405,6 @@ impl Engine {
         self.invoke(Input::Schedule, TIMEOUT_MS, |number| {
             Box::pin(reconciler(world, number))
         });
-    }
-
-    /// Users see what they have stopped and what is in doubt, and let it go on; half of what is in doubt they leave.
-    fn let_go_on(&self) {
-        let step = self.steps;
-        let tasks = self.world.ledger.tasks();
-        let held = tasks.iter().filter(|it| it.progress.hold.is_some());
-        let release = held.map(|it| second_thoughts::release(&it.id, format!("release-{}-{step}", it.id)));
-        let in_doubt = |it: &&TaskRecord| matches!(it.progress.state, TaskState::Doubt { .. });
-        let doubts = tasks.iter().filter(in_doubt).filter(|it| {
-            let wanted = self.world.draw(2) == 0;
-            self.world.referee.borrow_mut().see_doubt(&it.id, wanted) && wanted
-        });
-        let retry = doubts.map(|it| second_thoughts::retry(&it.id, format!("retry-{}", it.id)));
-        let paused = self
-            .world
-            .clusters
-            .iter()
-            .filter(|it| self.world.ledger.is_paused(it));
-        let resume = paused.map(|it| second_thoughts::resume(it, format!("resume-{it}-{step}")));
-        for letter in release.chain(retry).chain(resume) {
-            self.world
-                .send_message(Queue::Submission, Some(&letter.message_id), &letter.body, 0);
-        }
-    }
-
-    /// Whether nothing is under way.
-    fn is_quiet(&self) -> bool {
-        let agenda = self.world.agenda.borrow();
-        let under_way = |due: &Due| matches!(due, Due::Event(..) | Due::Launch(_) | Due::Write(_));
-        self.invocations.is_empty() && self.world.sqs.borrow().is_quiet() && !agenda.iter().any(under_way)
-    }
-
-    /// Why it is never quiet, in words.
-    fn what_is_under_way(&self) -> String {
-        let queues = if self.world.sqs.borrow().is_quiet() {
-            ""
-        } else {
-            ", and messages"
-        };
-        let leases = if self.a_dead_holder_has_the_turn() {
-            ", and a lease"
-        } else {
-            ""
-        };
-        let running = self.invocations.len();
-        format!("something is always under way: {running} invocations{queues}{leases}")
-    }
-
-    /// An entry in the waiting list of a task that has left it: the reconciler removes them within a minute, and a run
-    /// that keeps them until its time is over has failed.
-    fn entry_left_behind(&self) -> Option<String> {
-        self.world.clusters.iter().find_map(|cluster| {
-            let waiting = self.world.ledger.waiting(cluster);
-            let mut waiting = waiting.iter();
-            let (rank, _) = waiting.find(|(rank, _)| self.world.attempt_while_waiting(rank).is_none())?;
-            Some(format!(
-                "`{}` has left the waiting list, and its entry has not",
-                rank.task()
-            ))
-        })
-    }
-
-    /// Whether a lease outlives its holder. The holder's wake message, which looks after whoever comes meanwhile, is
-    /// gone only when a second copy of it was deleted; whoever is sent then waits for the reconciler, as is told in
-    /// the README.
-    fn a_dead_holder_has_the_turn(&self) -> bool {
-        let now = self.world.now();
-        self.world.clusters.iter().any(|cluster| {
-            let state = self.world.peek(self.world.ledger.wake_state(cluster));
-            state.is_some_and(|state| state.turn_until.is_some_and(|until| until > now))
-        })
-    }
-
-    /// When every message is accounted for, one more is sent to each cluster; when that is, too, the run ends.
-    fn end_if_accounted(&mut self) {
-        if self.first_open().is_some() || self.entry_left_behind().is_some() {
-            return;
-        }
-        if self.last_sent_at.is_some() {
-            self.check_end();
-            self.done = true;
-            return;
-        }
-        if self.a_dead_holder_has_the_turn() {
-            return;
-        }
-        self.last_sent_at = Some(self.world.now());
-        for cluster in 0..self.world.clusters.len() {
-            let letter = self.world.workload.last_letter(cluster);
-            self.expect(&letter);
-            self.world.plan_in(1_000, Due::Send(self.letters.len()));
-            self.letters.push(letter);
-        }
     }
 }
 

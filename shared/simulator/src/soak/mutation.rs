@@ -75,6 +75,12 @@ mutations! {
     AckAtReceipt, "messages are deleted when they are received", [CrashBefore, ErrorBefore];
     /// Reservations that a crash left open are not resolved.
     OpenForEver, "open reservations are not resolved", [CrashBefore, LostReply];
+    /// The functions' clocks are far ahead of everybody else's.
+    FastClock, "clocks are five minutes ahead", [];
+    /// Appointments are not written down.
+    NoAppointments, "appointments are not noted", [];
+    /// Nothing is ever removed from the waiting list.
+    EntriesStay, "waiting entries are not removed", [];
 }
 
 impl Mutation {

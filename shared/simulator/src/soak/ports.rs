@@ -15,7 +15,7 @@ use super::agenda::{InvocationNumber, Sleep};
 use super::fault::FaultKind;
 use super::mutation::Mutation;
 use super::queue::first_id;
-use super::world::{Service, World};
+use super::world::{SKEW_MS_MAX, Service, World};
 
 /// The ports of one invocation.
 #[derive(Debug)]
@@ -33,14 +33,19 @@ pub(super) struct SoakPorts {
 impl SoakPorts {
     pub(super) fn new(world: &Rc<World>, invocation: InvocationNumber) -> Self {
         let skew = if world.hits(FaultKind::ClockSkew) {
-            world.fault_number(FaultKind::ClockSkew, 4_001)
+            world.fault_number(FaultKind::ClockSkew, SKEW_MS_MAX.unsigned_abs() * 2 + 1)
         } else {
-            2_000
+            SKEW_MS_MAX.unsigned_abs()
+        };
+        let fast_ms = if world.has(Mutation::FastClock) {
+            300_000
+        } else {
+            0
         };
         Self {
             world: Rc::clone(world),
             invocation,
-            skew_ms: i64::try_from(skew).unwrap_or(0) - 2_000,
+            skew_ms: i64::try_from(skew).unwrap_or(0) - SKEW_MS_MAX + fast_ms,
             wrote: Cell::new(false),
             muted: Cell::new(false),
             kept_turn: RefCell::default(),
@@ -203,6 +208,8 @@ impl Messenger for SoakPorts {
             });
             let mut sqs = world.sqs.borrow_mut();
             sqs.send_dead_letter(&letter.message_id, &letter.body, world.now());
+            // It may have done a part of what it asks for.
+            world.disturb();
             Ok(())
         };
         self.call(Service::Queues, "dead_letter", send).await

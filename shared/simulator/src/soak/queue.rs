@@ -52,6 +52,7 @@ pub(super) struct Message {
     pub(super) sent_at: Timestamp,
     receives: u32,
     pub(super) place: Place,
+    receiver: Receiver,
     /// Whether the event source mapping may hand it out.
     ready: bool,
 }
@@ -61,6 +62,15 @@ impl Message {
     pub(super) fn is_received_last(&self) -> bool {
         self.receives >= self.queue.receives_max()
     }
+}
+
+/// What became of the functions that have received a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Receiver {
+    /// None has died before its work was done.
+    Alive,
+    /// One has.
+    Died,
 }
 
 /// Where a message is.
@@ -98,6 +108,7 @@ impl Sqs {
             sent_at: now,
             receives: 0,
             place: Place::Queued,
+            receiver: Receiver::Alive,
             ready: false,
         };
         self.messages.insert(number, message);
@@ -146,9 +157,21 @@ impl Sqs {
         self.messages.values().any(|message| message.ready)
     }
 
-    pub(super) fn delete(&mut self, number: MessageNumber) {
+    /// A function that had received a message has died.
+    pub(super) fn receiver_died(&mut self, number: MessageNumber) {
         if let Some(message) = self.messages.get_mut(&number) {
-            message.place = Place::Deleted;
+            message.receiver = Receiver::Died;
+        }
+    }
+
+    /// Deletes a message, and tells what became of those that had received it.
+    pub(super) fn delete(&mut self, number: MessageNumber) -> Receiver {
+        match self.messages.get_mut(&number) {
+            Some(message) => {
+                message.place = Place::Deleted;
+                message.receiver
+            }
+            None => Receiver::Alive,
         }
     }
 

@@ -1,11 +1,13 @@
 //! The referee: independent checks of the promises, by what the simulated ECS itself says.
 
+mod order;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_control::records::TaskRecord;
 use berth_scheduler::id::{
-    AttemptId, AttemptNumber, ClusterName, ContainerInstanceArn, Epoch, ReportVersion, TaskArn, TaskGroup,
+    AttemptId, AttemptNumber, ClusterName, ContainerInstanceArn, Epoch, ReportVersion, SubmissionId, TaskArn,
     TaskId,
 };
 use berth_scheduler::instance::InstanceRecord;
@@ -16,7 +18,9 @@ use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::Rank;
 
 use super::agenda::InvocationNumber;
+use super::terms::Limits;
 use super::workload::Family;
+use super::world::SKEW_MS_MAX;
 
 /// A promise, as it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +32,8 @@ pub enum Invariant {
     NoOvercommit,
     /// No reservation takes room that a higher-ranked waiting task could use.
     NoOvertaking,
+    /// No task runs before its `notBefore`.
+    NotBefore,
     /// A task counts as reported only when the report counts it.
     HonestReports,
     /// Revisions, versions, epochs and attempts only rise, and what is final stays.
@@ -47,6 +53,7 @@ impl Invariant {
             Self::StartedOnce => "StartedOnce",
             Self::NoOvercommit => "NoOvercommit",
             Self::NoOvertaking => "NoOvertaking",
+            Self::NotBefore => "NotBefore",
             Self::HonestReports => "HonestReports",
             Self::OnlyForward => "OnlyForward",
             Self::NoLostWakeUp => "NoLostWakeUp",
@@ -65,8 +72,15 @@ pub struct Violation {
     pub detail: String,
 }
 
+/// What the tasks of a submission need.
+#[derive(Clone, Debug)]
+pub(super) struct Needs {
+    pub(super) family: Family,
+    pub(super) limits: Limits,
+}
+
 /// Who waited when a pass began, with how often each had been tried.
-type Waiters = BTreeMap<Rank, AttemptNumber>;
+pub(super) type Waiters = BTreeMap<Rank, AttemptNumber>;
 
 /// What the referee knows.
 #[derive(Debug, Default)]
@@ -82,15 +96,15 @@ pub(super) struct Referee {
     counted_from: BTreeMap<AttemptId, (ReportVersion, Timestamp)>,
     just_placed: Vec<(ContainerInstanceArn, AttemptId, Timestamp)>,
     instance_types: BTreeMap<ContainerInstanceArn, &'static str>,
-    needs: BTreeMap<TaskId, Family>,
+    needs: BTreeMap<TaskId, Needs>,
     passes: BTreeMap<(InvocationNumber, ClusterName), Waiters>,
     /// Invocations with a write that may arrive after their end.
     kept_passes: BTreeSet<InvocationNumber>,
     epochs: BTreeMap<ClusterName, Epoch>,
     /// The messages that were refused, by the ids they were first sent with.
     pub(super) refused_messages: BTreeSet<String>,
-    /// The tasks in doubt that users have seen, and whether they want to run each again.
-    doubts: BTreeMap<TaskId, bool>,
+    /// The submissions with doubts that users have seen, and whether they want to run what is in doubt again.
+    doubts: BTreeMap<SubmissionId, bool>,
     violation: Option<Violation>,
 }
 
@@ -111,13 +125,13 @@ impl Referee {
     }
 
     /// A task will be asked for.
-    pub(super) fn expect(&mut self, task: TaskId, needs: Family) {
+    pub(super) fn expect(&mut self, task: TaskId, needs: Needs) {
         self.needs.insert(task, needs);
     }
 
-    /// A user sees a task in doubt, and runs it again or not; `false` when it was seen before.
+    /// A user sees a task in doubt, and runs all of its submission that are again or not; `false` when it was seen before.
     pub(super) fn see_doubt(&mut self, task: &TaskId, retry: bool) -> bool {
-        match self.doubts.entry(task.clone()) {
+        match self.doubts.entry(task.submission()) {
             Entry::Vacant(unseen) => {
                 unseen.insert(retry);
                 true
@@ -128,7 +142,7 @@ impl Referee {
 
     /// Whether a user has asked for another run, whatever became of the task.
     pub(super) fn is_retried(&self, task: &TaskId) -> bool {
-        self.doubts.get(task).copied().unwrap_or_default()
+        self.doubts.get(&task.submission()).copied().unwrap_or_default()
     }
 
     pub(super) fn registered(&mut self, instance: ContainerInstanceArn, instance_type: &'static str) {
@@ -182,6 +196,7 @@ impl Referee {
             self.started
                 .insert(attempt.task.clone(), (attempt.number, report.task.clone()));
             if let Some(created_at) = report.created_at {
+                self.check_begin(&attempt.task, created_at);
                 self.just_placed
                     .push((instance.clone(), attempt.clone(), created_at));
             }
@@ -195,6 +210,19 @@ impl Referee {
             live.insert(report.task.clone(), report.demand.clone());
         }
         self.check_live(instance);
+    }
+
+    /// A task begins to run: not before it may, by any of our clocks.
+    fn check_begin(&mut self, task: &TaskId, created_at: Timestamp) {
+        let not_before = self.needs.get(task).and_then(|needs| needs.limits.not_before);
+        if let Some(not_before) = not_before
+            && created_at.as_millis() < not_before.as_millis() - SKEW_MS_MAX
+        {
+            self.blame(
+                Invariant::NotBefore,
+                format!("`{task}` runs since {created_at}, and may from {not_before}"),
+            );
+        }
     }
 
     /// ECS tells about an instance.
@@ -339,68 +367,6 @@ impl Referee {
                 });
             }
         }
-    }
-
-    /// Room was reserved for a task by the invocation that has the turn. `state_of` finds a task's attempt
-    /// while it waits.
-    pub(super) fn reserved(
-        &mut self,
-        invocation: InvocationNumber,
-        task: &TaskRecord,
-        before: &InstanceRecord,
-        attempt_while_waiting: impl Fn(&Rank) -> Option<AttemptNumber>,
-    ) {
-        let Some(waiters) = self.passes.get(&(invocation, task.cluster.clone())) else {
-            self.blame(
-                Invariant::NoOvertaking,
-                format!("`{}` was reserved outside a pass", task.id),
-            );
-            return;
-        };
-        // A task that declares to be short may use an instance that is set aside for a higher-ranked one, where others
-        // may not.
-        if task.outlook().declared().is_some() {
-            return;
-        }
-        let overtaken = waiters.range(..&task.rank).find(|(rank, attempt)| {
-            let id = rank.task();
-            attempt_while_waiting(rank) == Some(**attempt)
-                && self
-                    .needs
-                    .get(&id)
-                    .is_some_and(|needs| self.could_use(needs, before))
-        });
-        if let Some((rank, _)) = overtaken {
-            let detail = format!(
-                "`{}` (priority {}) was placed on `{}`, where `{}` (priority {}) waits and fits",
-                task.id,
-                task.rank.priority().get(),
-                before.arn().id(),
-                rank.task(),
-                rank.priority().get()
-            );
-            self.blame(Invariant::NoOvertaking, detail);
-        }
-    }
-
-    /// Whether a task fits the room of this record and passes its constraints.
-    fn could_use(&self, needs: &Family, record: &InstanceRecord) -> bool {
-        let (state, room) = (record.state(), record.room());
-        let fits = needs.memory_mib <= room.memory.get()
-            && needs.cpu <= room.cpu.get()
-            && needs.gpu <= room.gpu.get()
-            && needs.port.is_none_or(|port| !room.ports_taken.tcp.contains(port));
-        let attributes_known = state.attributes != berth_scheduler::attributes::Fingerprint::default();
-        let matches = needs.instance_type.is_none_or(|wanted| {
-            attributes_known
-                && self
-                    .instance_types
-                    .get(record.arn())
-                    .is_some_and(|known| *known == wanted)
-        });
-        let group = TaskGroup::parse(&format!("family:{}", needs.name)).ok();
-        let alone = !needs.distinct || !record.task_groups().any(|it| Some(it) == group.as_ref());
-        fits && matches && alone && record.is_candidate()
     }
 
     /// In the end nothing of ours is left on an instance, and the record says what ECS says.

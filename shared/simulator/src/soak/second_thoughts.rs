@@ -56,30 +56,17 @@ pub(super) fn release(task: &TaskId, message_id: String) -> Letter {
     command(message_id, 0, &json!({"action": "release", "id": task.as_str()}))
 }
 
-/// Runs a task in doubt again.
-pub(super) fn retry(task: &TaskId, message_id: String) -> Letter {
-    command(message_id, 0, &json!({"action": "retry", "id": task.as_str()}))
+/// Runs what is in doubt of the submission of this task again.
+pub(super) fn retry(task: &TaskId) -> Letter {
+    let submission = task.submission();
+    let body = json!({"action": "retry", "id": submission.as_str()});
+    command(format!("retry-{submission}"), 0, &body)
 }
 
 /// Lets a cluster go on that is paused.
 pub(super) fn resume(cluster: &ClusterName, message_id: String) -> Letter {
     let body = json!({"action": "resume", "cluster": cluster.as_str()});
     command(message_id, 0, &body)
-}
-
-/// Times and retries for a submission, now and then.
-pub(super) fn with_terms(random: &mut Rng, mut body: Value) -> Value {
-    let Some(fields) = body.as_object_mut() else {
-        return body;
-    };
-    if random.u8(0..3) == 0 {
-        let attempts = random.u8(1..=3);
-        fields.insert("retryStrategy".to_owned(), json!({"attempts": attempts}));
-    }
-    if random.u8(0..8) == 0 {
-        fields.insert("timeoutSeconds".to_owned(), json!(60));
-    }
-    body
 }
 
 fn command(message_id: String, at_ms: u64, body: &Value) -> Letter {

@@ -3,7 +3,8 @@
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::second_thoughts::{self, with_terms};
+use super::second_thoughts;
+use super::terms::{Limits, TermsMix};
 use crate::ports::{TASK_EXITS_VARIABLE, TASK_SECONDS_VARIABLE};
 
 /// The name of the only container.
@@ -86,6 +87,7 @@ pub(super) struct Asked {
     pub(super) count: u8,
     pub(super) family: usize,
     pub(super) cluster: usize,
+    pub(super) limits: Limits,
 }
 
 /// Everything that is planned for a run.
@@ -99,6 +101,8 @@ pub(super) struct Workload {
     pub(super) letters: Vec<Letter>,
     /// The waiting policy of all clusters.
     pub(super) policy: &'static str,
+    /// The deployment's `AgingSeconds`.
+    pub(super) aging_seconds: u32,
     /// From PENDING to RUNNING, in milliseconds.
     pub(super) start_ms: u64,
     /// From the wish to stop to STOPPED, in milliseconds.
@@ -130,6 +134,7 @@ impl Workload {
             .map(|number| family(&mut random, number))
             .collect();
         let jobs = pick(&mut random, &[1, 2, 3, 8, 30, 60]).min(messages_max);
+        let terms = TermsMix::of(&mut random);
         let mut letters = Vec::new();
         let spread_ms = pick(&mut random, &[2_000, 60_000, SENDING_MS]);
         for number in 0..jobs {
@@ -138,8 +143,10 @@ impl Workload {
                 count: if random.u8(0..6) == 0 { random.u8(2..=4) } else { 1 },
                 family: random.usize(0..families.len()),
                 cluster: random.usize(0..clusters.len()),
+                limits: Limits::default(),
             };
-            let letter = letter(&mut random, asked, &families, &clusters, spread_ms);
+            let at_ms = random.u64(0..=spread_ms);
+            let letter = letter(&mut random, asked, &families, &clusters, terms, at_ms);
             add_variations(&mut random, &mut letters, letter, number);
         }
         letters.extend(second_thoughts::commands(&mut random, &clusters, jobs, spread_ms));
@@ -157,6 +164,7 @@ impl Workload {
                 &mut random,
                 &["reserve", "reserve", "reserve:1", "strict", "fill"],
             ),
+            aging_seconds: pick(&mut random, &[0, 0, 0, 1, 60]),
             start_ms: pick(&mut random, &[0, 500, 3_000]),
             stop_ms: pick(&mut random, &[0, 0, 2_000, 30_000]),
             calm_at_ms,
@@ -170,6 +178,7 @@ impl Workload {
             count: 1,
             family: self.families.len(),
             cluster,
+            limits: Limits::default(),
         };
         let body = body(
             &asked,
@@ -242,7 +251,14 @@ fn family(random: &mut Rng, number: usize) -> Family {
     }
 }
 
-fn letter(random: &mut Rng, asked: Asked, families: &[Family], clusters: &[&str], spread_ms: u64) -> Letter {
+fn letter(
+    random: &mut Rng,
+    asked: Asked,
+    families: &[Family],
+    clusters: &[&str],
+    terms: TermsMix,
+    at_ms: u64,
+) -> Letter {
     let family = families
         .get(asked.family)
         .map_or(LAST_FAMILY, |family| &family.name);
@@ -250,10 +266,18 @@ fn letter(random: &mut Rng, asked: Asked, families: &[Family], clusters: &[&str]
     let priority = pick(random, &[0, 0, 0, 10, 50, 900]);
     let seconds = pick(random, &[1, 5, 20, 60, 300]);
     let exits = pick(random, &["0", "0", "0", "1,0", "1", "oom,1,0"]);
-    let body = with_terms(random, body(&asked, family, cluster, priority, seconds, exits));
+    let mut body = body(&asked, family, cluster, priority, seconds, exits);
+    if let Some(fields) = body.as_object_mut() {
+        let terms = terms.fields(random, at_ms).into_iter();
+        fields.extend(terms.map(|(name, value)| (name.to_owned(), value)));
+    }
     let body = with_constraints(body, families.get(asked.family));
+    let asked = Asked {
+        limits: Limits::of(&body),
+        ..asked
+    };
     Letter {
-        at_ms: random.u64(0..=spread_ms),
+        at_ms,
         message_id: format!("message-of-{}", asked.id),
         body: body.to_string(),
         meaning: Meaning::Tasks(asked),

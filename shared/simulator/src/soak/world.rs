@@ -7,10 +7,10 @@ use std::rc::Rc;
 use berth_control::ports::{Ledger as _, PortError, StoredLane};
 use berth_control::settings::parse_policy;
 use berth_control::wire::wake::wake_message;
-use berth_scheduler::admission::{PlanOptions, plan};
+use berth_scheduler::admission::{Admission, PlanOptions, plan};
 use berth_scheduler::id::{AttemptNumber, ClusterName, ContainerInstanceArn};
+use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::report::{AgentConnection, InstanceReport};
-use berth_scheduler::run_time::RunOutlook;
 use berth_scheduler::snapshot::{InstanceView, Snapshot};
 use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, Rank};
@@ -18,6 +18,7 @@ use fastrand::Rng;
 use futures_util::FutureExt as _;
 
 use super::agenda::{Agenda, Due, InvocationNumber};
+use super::engine::TICK_MS;
 use super::fault::{FaultKind, Faults};
 use super::mutation::Mutation;
 use super::queue::{MessageNumber, Queue, Sqs};
@@ -27,6 +28,9 @@ use crate::ecs::task::Stage;
 use crate::ecs::{EcsEvent, SimulatedEcs};
 use crate::memory::MemoryLedger;
 use crate::ports::EcsPorts;
+
+/// How much a function's clock may be ahead of the true time or behind it, in milliseconds.
+pub(super) const SKEW_MS_MAX: i64 = 2_000;
 
 /// Reconciliations that must succeed after a disturbance before a missing wake-up is nobody's fault.
 const RECONCILIATIONS_AFTER_DISTURBANCE: u32 = 3;
@@ -355,17 +359,30 @@ impl World {
 
     /// The attempt that the task of this rank has made so far, while it waits there and may start.
     pub(super) fn attempt_while_waiting(&self, rank: &Rank) -> Option<AttemptNumber> {
+        self.attempt_at(rank, &[self.now()])
+    }
+
+    /// The same, if it may start at all of these moments.
+    fn attempt_at(&self, rank: &Rank, moments: &[Timestamp]) -> Option<AttemptNumber> {
         let record = self.peek(self.ledger.load_task(&rank.task())).flatten()?;
-        let may_start = record.progress.may_start(&record.terms, self.now());
+        let mut moments = moments.iter();
+        let may_start = moments.all(|at| record.progress.may_start(&record.terms, *at));
         (may_start && record.rank == *rank).then_some(record.progress.attempt)
     }
 
-    /// Who waits in a listed lane.
+    /// The waiting policy of all clusters.
+    pub(super) fn policy(&self) -> WaitingPolicy {
+        parse_policy(self.workload.policy).unwrap_or_default()
+    }
+
+    /// Who waits in a listed lane, by everybody's clock.
     pub(super) fn waiters(&self, cluster: &ClusterName) -> BTreeMap<Rank, AttemptNumber> {
+        let now = self.now().as_millis();
+        let clocks = [now - SKEW_MS_MAX, now + SKEW_MS_MAX].map(Timestamp::from_millis);
         let lanes = self.lanes(cluster);
         let heads = lanes.into_iter().flat_map(|stored| stored.lane.heads);
         let waiting = heads.filter_map(|task| {
-            let attempt = self.attempt_while_waiting(&task.rank)?;
+            let attempt = self.attempt_at(&task.rank, &clocks)?;
             Some((task.rank, attempt))
         });
         waiting.collect()
@@ -376,34 +393,22 @@ impl World {
         if !self.is_undisturbed() {
             return;
         }
+        // Who may start, what is set aside where, and who is short enough to use it changes with time alone: only what
+        // could start ever since the last reconciliation, by everybody's clock, was overlooked.
+        let now = self.now().as_millis();
+        let since = i64::try_from(TICK_MS).unwrap_or_default() + SKEW_MS_MAX;
+        let moments = (0..=since)
+            .step_by(2_000)
+            .map(|ago| Timestamp::from_millis(now - ago));
         for cluster in &self.clusters {
             if self.ledger.is_paused(cluster) {
                 continue;
             }
-            let mut lanes: Vec<Lane> = self
-                .lanes(cluster)
-                .into_iter()
-                .map(|stored| stored.lane)
+            let admissions: Option<Vec<Admission>> = moments
+                .clone()
+                .map(|at| self.next_admission(cluster, at))
                 .collect();
-            for lane in &mut lanes {
-                // Entries that were left behind start nobody.
-                lane.heads
-                    .retain(|head| self.attempt_while_waiting(&head.rank).is_some());
-                // Whether a short task may use an instance that is set aside changes with time alone.
-                for head in &mut lane.heads {
-                    head.outlook = RunOutlook::default();
-                }
-            }
-            let run_times = self.peek(self.ledger.load_run_times(cluster)).unwrap_or_default();
-            let options = PlanOptions {
-                admissions_max: 1,
-                closed: &BTreeSet::new(),
-                policy: parse_policy(self.workload.policy).unwrap_or_default(),
-                now: self.now(),
-                run_times: &run_times,
-            };
-            let plan = plan(&Snapshot::new(self.views(cluster)), &lanes, &options);
-            if let Some(admission) = plan.admissions.first() {
+            if let Some(admission) = admissions.as_ref().and_then(|of_all| of_all.first()) {
                 let detail = format!(
                     "nothing is under way, and `{}` could start on `{}`",
                     admission.rank.task(),
@@ -412,6 +417,30 @@ impl World {
                 self.blame(Invariant::NoLostWakeUp, detail);
             }
         }
+    }
+
+    /// What a plan would admit first at this moment.
+    fn next_admission(&self, cluster: &ClusterName, now: Timestamp) -> Option<Admission> {
+        let mut lanes: Vec<Lane> = self
+            .lanes(cluster)
+            .into_iter()
+            .map(|stored| stored.lane)
+            .collect();
+        for lane in &mut lanes {
+            // Entries that were left behind start nobody.
+            lane.heads
+                .retain(|head| self.attempt_at(&head.rank, &[now]).is_some());
+        }
+        let run_times = self.peek(self.ledger.load_run_times(cluster)).unwrap_or_default();
+        let options = PlanOptions {
+            admissions_max: 1,
+            closed: &BTreeSet::new(),
+            policy: self.policy(),
+            now,
+            run_times: &run_times,
+        };
+        let plan = plan(&Snapshot::new(self.views(cluster)), &lanes, &options);
+        plan.admissions.into_iter().next()
     }
 }
 

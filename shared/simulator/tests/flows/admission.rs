@@ -1,9 +1,11 @@
 //! Intake and the admission cycle.
 
 use berth_control::cycle::{CycleEnd, TURN_LEASE_MS};
+use berth_control::intake::InboundMessage;
 use berth_control::ports::{FallAsleep, Ledger, TurnRequest};
 use berth_scheduler::launch::{LaunchOutcome, Refusal};
 use berth_scheduler::progress::{Outcome, TaskState};
+use serde_json::json;
 
 use crate::world::{World, arn, cluster, ecs_task, message, now, report, submission, wake};
 
@@ -109,6 +111,24 @@ fn an_unusable_task_definition_is_refused_by_name() {
         .collect();
     assert!(reasons[0].contains("`retired` is INACTIVE"), "{reasons:?}");
     assert!(reasons[1].contains("`nobody:3` is not known"), "{reasons:?}");
+}
+
+/// Found by the soak: it came back from the dead-letter queue after its task definition was gone, was refused as if it
+/// had never been accepted, and what was stored of it waited for ever.
+#[test]
+fn a_half_accepted_submission_goes_on_although_its_task_definition_is_gone() {
+    let world = World::default();
+    world.send(&[submission("t", 0, "small")]);
+    let stored = world.task("t");
+    // As if whoever stored it had died before it was put in its lane.
+    let (lane, rank) = (&stored.lane, &stored.rank);
+    now(world.ledger.dequeue(&cluster(), lane, rank, stored.revision)).unwrap();
+    world.ecs.deregistered.borrow_mut().insert("small".to_owned());
+    let batch = world.send(&[submission("t", 0, "small"), submission("u", 0, "small")]);
+    assert_eq!((batch.repeated, batch.refused), (1, 1));
+    assert_eq!(world.outcome("t"), Some(Outcome::Refused));
+    let refusals = world.queues.refusals.borrow();
+    assert_eq!(refusals.len(), 2, "{refusals:?}");
 }
 
 #[test]
@@ -432,4 +452,34 @@ fn a_repeated_call_that_is_turned_away_at_the_door_tells_nothing_about_the_first
             .iter()
             .all(|call| call.client_token == calls[0].client_token)
     );
+}
+
+/// A submission of so many MiB.
+fn of_size(id: &str, priority: u16, mib: u32, seconds: &str) -> InboundMessage {
+    let mut body = json!({
+        "id": id, "taskDefinition": "small", "priority": priority,
+        "overrides": {"containerOverrides": [{"name": "main", "memory": mib}]},
+    });
+    if !seconds.is_empty() {
+        body[seconds] = json!(60);
+    }
+    message(id, &body.to_string())
+}
+
+/// Found by the soak: the instance was set aside for a task that ran already, and a short one used it, past another
+/// that could have had it.
+#[test]
+fn an_entry_left_behind_lets_nobody_pass_a_waiting_task() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[of_size("long", 0, 352, "expectedDurationSeconds")]);
+    world.send(&[of_size("ghost", 9, 100, "")]);
+    assert_eq!(world.launched(), ["long", "ghost"]);
+    let ghost = world.task("ghost");
+    now(world.ledger.enqueue(&cluster(), &ghost.lane, &ghost.waiting())).unwrap();
+    world.send(&[
+        of_size("waits", 5, 50, ""),
+        of_size("short", 0, 50, "timeoutSeconds"),
+    ]);
+    assert_eq!(world.launched(), ["long", "ghost", "waits"]);
+    assert_eq!(world.waiting(), ["short"]);
 }

@@ -103,12 +103,12 @@ fn a_running_task_is_stopped_and_is_cancelled_when_it_has_ended() {
     );
     assert_eq!(world.outcome("t"), None);
     // ECS may not have heard it: it is told again, by an appointment, until the task has ended.
-    world.pass_seconds(61);
+    world.pass_seconds(120);
     world.cycle();
     assert_eq!(world.ecs.stops.borrow().len(), 2);
     world.stop(0, exit(137));
     assert_eq!(world.outcome("t"), Some(Outcome::Cancelled));
-    world.pass_seconds(61);
+    world.pass_seconds(120);
     world.cycle();
     assert_eq!(world.ecs.stops.borrow().len(), 2);
     assert_eq!(world.launched(), ["t"]);
@@ -483,6 +483,19 @@ fn a_task_in_doubt_is_tried_again_or_cancelled_when_people_say_so() {
     let world = doubtful();
     order(&world, 5, json!({"action": "cancel", "id": "t"}));
     assert_eq!(world.outcome("t"), Some(Outcome::Cancelled));
+}
+
+/// Found by the soak: each noted a moment of its own, and every one of them was looked at and led to another.
+#[test]
+fn however_many_look_at_a_task_that_must_be_stopped_it_has_one_appointment() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[submission("t", 0, "small")]);
+    for second in 5..9 {
+        world.pass_seconds(1);
+        order(&world, second, json!({"action": "cancel", "id": "t"}));
+    }
+    let appointments = now(world.ledger.load_appointments(&cluster(), Timestamp::MAX, 100)).unwrap();
+    assert_eq!(appointments.len(), 1, "{appointments:?}");
 }
 
 /// Found by the soak: whoever recorded the end died before the room was given back, and the task went on.

@@ -1,7 +1,7 @@
 //! One cluster with instances of 512 MiB and 1,024 CPU units, and task definitions of 100 MiB and 900 MiB.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use berth_control::cycle::{CycleEnd, run_cycle};
 use berth_control::intake::{AfterFailure, BatchReport, DeadLetter, InboundMessage, Invocation, take_in};
@@ -45,6 +45,8 @@ pub(crate) struct ScriptedEcs {
     pub(crate) calls: RefCell<Vec<LaunchCall>>,
     pub(crate) instances: RefCell<BTreeMap<ContainerInstanceArn, InstanceReport>>,
     pub(crate) tasks: RefCell<BTreeMap<TaskArn, TaskReport>>,
+    /// Families whose task definitions were deregistered.
+    pub(crate) deregistered: RefCell<BTreeSet<String>>,
     /// The tasks that StopTask was called for, with its reason.
     pub(crate) stops: RefCell<Vec<(TaskArn, String)>>,
 }
@@ -309,6 +311,9 @@ impl Launcher for ScriptedEcs {
 
 impl Inspector for ScriptedEcs {
     async fn task_definition(&self, name: &TaskDefinitionName) -> Result<TaskDefinitionAnswer, PortError> {
+        if self.deregistered.borrow().contains(name.family()) {
+            return Ok(TaskDefinitionAnswer::Inactive);
+        }
         let memory = match name.family() {
             "small" | "private" => 100,
             "huge" => 900,

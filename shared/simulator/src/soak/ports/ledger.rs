@@ -145,6 +145,9 @@ impl Ledger for SoakPorts {
         seen: Revision,
     ) -> Result<(), PortError> {
         self.table("dequeue", |world| {
+            if world.has(Mutation::EntriesStay) {
+                return Ok(());
+            }
             effect::at_once(world.ledger.dequeue(cluster, lane, rank, seen))
         })
         .await
@@ -152,6 +155,9 @@ impl Ledger for SoakPorts {
 
     async fn appoint(&self, cluster: &ClusterName, appointment: &Appointment) -> Result<(), PortError> {
         self.table("appoint", |world| {
+            if world.has(Mutation::NoAppointments) {
+                return Ok(());
+            }
             effect::at_once(world.ledger.appoint(cluster, appointment))
         })
         .await
