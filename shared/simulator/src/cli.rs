@@ -1,5 +1,6 @@
 //! The command line of `berth`.
 
+mod economy;
 mod ecs;
 mod input;
 mod instances;
@@ -36,6 +37,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Plays what the waiting policies do to those who wait, over many replicas.
     Policies(policies::Arguments),
+    /// Plays three loads and counts what a task costs in calls of RunTask and DynamoDB write units.
+    Economy(economy::Arguments),
     /// Runs the flows with everything going wrong, seed by seed, and checks the promises after every step.
     Soak(soak::Arguments),
     /// Lists the container instances in a file that match an expression.
@@ -51,6 +54,7 @@ pub fn run() -> ExitCode {
         Some(Command::Ecs(arguments)) => ecs::run(arguments),
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),
         Some(Command::Policies(arguments)) => policies::run(&arguments),
+        Some(Command::Economy(arguments)) => economy::run(&arguments),
         Some(Command::Soak(arguments)) => soak::run(&arguments),
         Some(Command::Instances(arguments)) => instances::run(&arguments),
         Some(Command::Place(arguments)) => place::run(&arguments),

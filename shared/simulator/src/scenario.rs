@@ -8,6 +8,7 @@
 
 mod berth;
 mod csv;
+pub mod economy;
 mod fleet;
 mod measures;
 mod naive;
@@ -193,6 +194,8 @@ pub struct Waiting {
     pub aging: Option<AgingSeconds>,
     /// Whether it learns how long tasks run.
     pub learning: Learning,
+    /// Whether its writes are counted.
+    pub metered: bool,
 }
 
 impl Waiting {

@@ -99,7 +99,7 @@ pub struct Variant {
 
 /// What is known of the ends of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
+pub(super) enum Ends {
     /// Every submission declares how long its tasks run.
     Declared,
     /// Nobody does, and Berth learns it.
@@ -149,6 +149,7 @@ impl Variant {
         Waiting {
             policy: self.policy,
             aging: None,
+            metered: false,
             learning: match self.ends {
                 Ends::Declared | Ends::Learnt => Learning::On,
                 Ends::Unknown => Learning::Off,

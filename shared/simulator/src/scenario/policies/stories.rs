@@ -19,8 +19,8 @@ const UNIT: u32 = 1_024;
 /// How long a small task runs, in milliseconds: as likely any time between.
 const SMALL_MS: (u64, u64) = (150_000, 450_000);
 
-/// How often a story has more to do than the cluster can: new small work, over capacity.
-const LOAD: f64 = 1.1;
+/// New small work in percent of what the cluster can do: a story has more to do than that.
+const LOAD_PERCENT: u32 = 110;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -35,12 +35,15 @@ pub struct Story {
     pub instances: usize,
     /// How long it goes on, in hours.
     pub hours: u64,
+    load_percent: u32,
     large: Large,
 }
 
 /// The urgent tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Large {
+    /// None.
+    None,
     /// Every half an hour one that needs a whole instance for ten minutes.
     Whole,
     /// Ones that need half an instance, now and then, an eighth of the cluster all together.
@@ -55,6 +58,7 @@ impl Story {
             title: "A cluster kept full by one-unit tasks; every 30 minutes a task needs a whole instance",
             instances: 10,
             hours,
+            load_percent: LOAD_PERCENT,
             large: Large::Whole,
         }
     }
@@ -66,7 +70,20 @@ impl Story {
             title: "A cluster flooded with one-unit tasks; another submitter sends four-unit tasks of higher rank",
             instances,
             hours,
+            load_percent: LOAD_PERCENT,
             large: Large::Half,
+        }
+    }
+
+    /// Nothing but small tasks for so many hours, so much work in percent of what the cluster can do.
+    pub(in crate::scenario) const fn steady(instances: usize, hours: u64, load_percent: u32) -> Self {
+        Self {
+            name: "steady",
+            title: "One-unit tasks come to a cluster",
+            instances,
+            hours,
+            load_percent,
+            large: Large::None,
         }
     }
 
@@ -81,7 +98,7 @@ impl Story {
     }
 
     /// One replica.
-    pub(super) fn replica(&self, seed: u64, ends: Ends) -> Scenario {
+    pub(in crate::scenario) fn replica(&self, seed: u64, ends: Ends) -> Scenario {
         let mut random = Random::from_seed(seed);
         let mut lines = Vec::new();
         let mut add = |submit_ms: u64, duration_ms: u64, units: u32, priority: Priority| {
@@ -100,11 +117,12 @@ impl Story {
         };
         let (least, most) = SMALL_MS;
         let capacity = self.instances as f64 * f64::from(UNITS);
-        let small_every_ms = (least + most) as f64 / 2.0 / (LOAD * capacity);
+        let small_every_ms = (least + most) as f64 / 2.0 / (f64::from(self.load_percent) / 100.0 * capacity);
         for at_ms in arrivals(&mut random, small_every_ms, self.until_ms()) {
             add(at_ms, between(&mut random, least, most), 1, Priority::default());
         }
         match self.large {
+            Large::None => {}
             Large::Whole => {
                 let every_ms = HOUR_MS / 2;
                 for turn in 1..self.until_ms() / every_ms {

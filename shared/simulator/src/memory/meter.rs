@@ -1,0 +1,115 @@
+//! What DynamoDB charges for the ledger's writes: a write request unit for each KiB of an item, rounded up, and two in
+//! a transaction (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>).
+//! A write whose condition fails is charged, too.
+
+use std::collections::BTreeMap;
+
+use berth_control::ports::Change;
+use berth_control::records::{instance, task};
+
+use super::MemoryLedger;
+
+const UNIT_BYTES: usize = 1_024;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Write {
+    /// Task records.
+    Tasks,
+    /// Capacity records of container instances, and their attributes.
+    Capacity,
+    /// Entries of the waiting list.
+    WaitingList,
+    /// Lanes, with their hold reasons and claims.
+    Lanes,
+    /// Appointments.
+    Appointments,
+    /// A cluster's turn, generation and attention.
+    Turn,
+    /// How long tasks ran.
+    RunTimes,
+}
+
+impl Write {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Tasks,
+        Self::Capacity,
+        Self::WaitingList,
+        Self::Lanes,
+        Self::Appointments,
+        Self::Turn,
+        Self::RunTimes,
+    ];
+
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tasks => "task records",
+            Self::Capacity => "capacity records",
+            Self::WaitingList => "waiting list",
+            Self::Lanes => "lanes",
+            Self::Appointments => "appointments",
+            Self::Turn => "turn and generation",
+            Self::RunTimes => "run times",
+        }
+    }
+}
+
+/// How a write is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pricing {
+    /// As one write.
+    Plain,
+    /// As two: a part of a transaction, or a write that is followed by another one like it.
+    Twice,
+}
+
+/// Write request units by what was written.
+pub type WriteUnits = BTreeMap<Write, u64>;
+
+impl MemoryLedger {
+    /// The same tables, which count what DynamoDB would charge.
+    #[must_use]
+    pub fn metered(self) -> Self {
+        self.units.replace(Some(WriteUnits::new()));
+        self
+    }
+
+    /// The write request units so far; `None` when they are not counted.
+    pub fn write_units(&self) -> Option<WriteUnits> {
+        self.units.borrow().clone()
+    }
+
+    /// Counts a write; `bytes` is only asked when somebody counts.
+    pub(super) fn meter(&self, write: Write, pricing: Pricing, bytes: impl FnOnce() -> usize) {
+        if let Some(units) = self.units.borrow_mut().as_mut() {
+            let plain = bytes().div_ceil(UNIT_BYTES).max(1) as u64;
+            let charged = match pricing {
+                Pricing::Plain => plain,
+                Pricing::Twice => plain.saturating_mul(2),
+            };
+            let counted = units.entry(write).or_default();
+            *counted = counted.saturating_add(charged);
+        }
+    }
+
+    /// One record alone is a plain write; several, or one under the fence of a turn, are a transaction.
+    pub(super) fn meter_commit(&self, change: &Change<'_>) {
+        let parts = usize::from(change.task.is_some())
+            + usize::from(change.instance.is_some())
+            + usize::from(change.turn.is_some());
+        let pricing = if parts > 1 { Pricing::Twice } else { Pricing::Plain };
+        if let Some(record) = change.task {
+            self.meter(Write::Tasks, pricing, || task::to_json(record).to_string().len());
+        }
+        if let Some((_, record)) = change.instance {
+            self.meter(Write::Capacity, pricing, || {
+                instance::to_json(record).to_string().len()
+            });
+        }
+        if change.turn.is_some() {
+            self.meter(Write::Turn, pricing, || 0);
+        }
+    }
+}
