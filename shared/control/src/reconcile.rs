@@ -144,13 +144,14 @@ async fn correct_instances<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
                     // It was left alone a moment ago, and keeps no other instance waiting.
                     Err(PortError::Unreadable { .. }) => {}
                     recorded => {
-                        let corrected = recorded? == Tracked::Recorded;
+                        let corrected = recorded?.is_change();
                         report.corrected = report.corrected.saturating_add(u32::from(corrected));
                     }
                 }
             }
             DescribedInstance::Missing(arn) => {
-                if change_instance(ports.ledger, cluster, &arn, InstanceRecord::gone).await? {
+                let gone = change_instance(ports.ledger, cluster, &arn, InstanceRecord::gone).await?;
+                if gone.is_change() {
                     report.gone = report.gone.saturating_add(1);
                 }
             }
@@ -202,7 +203,7 @@ async fn correct_tasks<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             None if now.millis_since(placed.created_at) < FORGOTTEN_AFTER_MS => continue,
             None => forgotten(instance, attempt, held, placed),
         };
-        if end_task(ports, cluster, attempt, &end, report).await? == Tracked::Recorded {
+        if end_task(ports, cluster, attempt, &end, report).await?.is_change() {
             report.ends_found = report.ends_found.saturating_add(1);
         }
     }
@@ -215,6 +216,7 @@ async fn correct_tasks<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
                 record.forget_other(task)
             })
             .await?
+            .is_change()
         {
             report.others_forgotten = report.others_forgotten.saturating_add(1);
         }
@@ -244,7 +246,7 @@ async fn end_task<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     };
     // No record tells of this attempt any more, and ECS says that it is over.
     let released = change_instance(ports.ledger, cluster, instance, |record| record.release(attempt)).await?;
-    Ok(if released { Tracked::Recorded } else { recorded })
+    Ok(if released.is_change() { released } else { recorded })
 }
 
 /// The end of a task that ECS has forgotten: it stopped more than an hour ago, and nobody knows how.

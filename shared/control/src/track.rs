@@ -24,8 +24,10 @@ const TRIES_MAX: usize = 10;
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tracked {
-    /// It changed a record.
+    /// It changed a record in a way that may let somebody start.
     Recorded,
+    /// It changed a record, and lets nobody start: room became less, or a task is known to run.
+    Noted,
     /// It repeats what is recorded.
     Known,
     /// It is older than what is recorded.
@@ -34,8 +36,15 @@ pub enum Tracked {
     NotOurs,
 }
 
-/// Records what ECS says about a container instance and announces it. A repeated report is announced too:
-/// the wake-up behind the first one may be lost.
+impl Tracked {
+    /// Whether a record was changed.
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::Recorded | Self::Noted)
+    }
+}
+
+/// Records what ECS says about a container instance and announces it, if it may let somebody start. A repeated
+/// report is announced too: the wake-up behind the first one may be lost.
 ///
 /// # Errors
 /// When a port fails; the event must then come again.
@@ -46,7 +55,7 @@ pub async fn track_instance<L: Ledger, M: Messenger>(
     report: &InstanceReport,
 ) -> Result<Tracked, PortError> {
     let tracked = record_report(ledger, cluster, report).await?;
-    if tracked != Tracked::Stale {
+    if matches!(tracked, Tracked::Recorded | Tracked::Known) {
         announce(ledger, messenger, cluster).await?;
     }
     Ok(tracked)
@@ -80,7 +89,7 @@ pub(crate) async fn record_report<L: Ledger>(
                 .await?;
         }
         if commit_instance(ledger, cluster, &record).await? == Committed::Done {
-            return Ok(Tracked::Recorded);
+            return Ok(changed(stored.as_ref(), &record));
         }
     }
     Err(contended("record a report"))
@@ -125,7 +134,7 @@ pub(crate) async fn record_own_task<L: Ledger>(
     if report.status == TaskStatus::Stopped && matches!(task.progress.state, TaskState::Waiting { .. }) {
         appoint(ledger, &task, end_of(report).saturating_add_millis(1)).await?;
     }
-    let moved = change_instance(ledger, cluster, instance, |record| match report.status {
+    change_instance(ledger, cluster, instance, |record| match report.status {
         TaskStatus::Stopped => record.release(attempt),
         TaskStatus::Running | TaskStatus::Stopping => {
             let TaskState::Started(started) = &task.progress.state else {
@@ -138,8 +147,7 @@ pub(crate) async fn record_own_task<L: Ledger>(
             placed.as_ref().unwrap_or(record).stopping(attempt)
         }
     })
-    .await?;
-    Ok(if moved { Tracked::Recorded } else { Tracked::Known })
+    .await
 }
 
 /// The task has gone on to another attempt, or its record is no longer kept. Whoever recorded the end of this one
@@ -155,8 +163,8 @@ async fn release_old_attempt<L: Ledger>(
         return Ok(Tracked::NotOurs);
     }
     let released = change_instance(ledger, cluster, instance, |record| record.release(attempt)).await?;
-    Ok(if released {
-        Tracked::Recorded
+    Ok(if released.is_change() {
+        released
     } else {
         Tracked::NotOurs
     })
@@ -258,31 +266,39 @@ async fn record_other_task<L: Ledger>(
         version: report.version,
         stage,
     };
-    let moved = change_instance(ledger, cluster, instance, |record| match report.status {
+    change_instance(ledger, cluster, instance, |record| match report.status {
         TaskStatus::Running => record.observe_other(&report.task, seen(TaskStage::Running)),
         TaskStatus::Stopping => record.observe_other(&report.task, seen(TaskStage::Stopping)),
         TaskStatus::Stopped => record.forget_other(&report.task),
     })
-    .await?;
-    Ok(if moved { Tracked::Recorded } else { Tracked::Known })
+    .await
 }
 
-/// Applies a change to an instance's record until it is stored; `false` when there is nothing to change.
+fn changed(before: Option<&InstanceRecord>, after: &InstanceRecord) -> Tracked {
+    if before.is_none_or(|before| after.offers_more_than(before)) {
+        Tracked::Recorded
+    } else {
+        Tracked::Noted
+    }
+}
+
+/// Applies a change to an instance's record until it is stored; [`Tracked::Known`] when there is nothing to change.
 pub(crate) async fn change_instance<L: Ledger>(
     ledger: &L,
     cluster: &ClusterName,
     instance: &ContainerInstanceArn,
     change: impl Fn(&InstanceRecord) -> Option<InstanceRecord>,
-) -> Result<bool, PortError> {
+) -> Result<Tracked, PortError> {
     for _ in 0..TRIES_MAX {
         let Some(stored) = ledger.load_instance(cluster, instance).await? else {
-            return Ok(false);
+            return Ok(Tracked::Known);
         };
-        let Some(changed) = change(&stored) else {
-            return Ok(false);
+        let Some(next) = change(&stored) else {
+            return Ok(Tracked::Known);
         };
-        if commit_instance(ledger, cluster, &changed.as_next_of(&stored)).await? == Committed::Done {
-            return Ok(true);
+        let next = next.as_next_of(&stored);
+        if commit_instance(ledger, cluster, &next).await? == Committed::Done {
+            return Ok(changed(Some(&stored), &next));
         }
     }
     Err(contended("change an instance's record"))

@@ -4,7 +4,7 @@
 //! its task is known to have ended. Free room is the smaller of two views (see [`InstanceRecord::room`]), so
 //! that neither a late report nor a lost one can make Berth promise the same room twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attributes::Fingerprint;
 use crate::eni;
@@ -133,6 +133,22 @@ impl InstanceRecord {
             .filter(|task| task.stage == TaskStage::Running);
         ours.map(|reservation| &reservation.group)
             .chain(others.map(|task| &task.group))
+    }
+
+    /// Whether somebody may start who could not while the record was as it was before: then whoever waits must be
+    /// told. Less room, or another task of a group that is here, gives nobody a place.
+    pub fn offers_more_than(&self, before: &Self) -> bool {
+        let (now, then) = (&self.state, &before.state);
+        let groups = |record: &Self| record.task_groups().cloned().collect::<BTreeSet<TaskGroup>>();
+        let is_news = now.attributes != then.attributes
+            || now.ec2_instance_id != then.ec2_instance_id
+            || now.eni_limit != then.eni_limit
+            || now.registered != then.registered
+            // When it goes, whoever waited for it alone keeps nobody else waiting any more.
+            || self.is_candidate() != before.is_candidate()
+            // `distinctInstance` and `task:group` look at who is here.
+            || groups(self) != groups(before);
+        is_news || !before.room.includes(&self.room)
     }
 
     /// The attempts here whose RunTask call has no recorded answer.

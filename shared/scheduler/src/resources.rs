@@ -44,6 +44,11 @@ impl PortSet {
         self.0.dedup();
     }
 
+    /// Whether all its ports are in the other set.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.iter().all(|port| other.contains(port))
+    }
+
     /// The ports that are in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
@@ -165,6 +170,20 @@ impl Room {
         eni: EniRoom::Limited(EniCount::ZERO),
         ports_taken: HostPorts::NONE,
     };
+
+    /// Whether whatever fits `other` fits here, too.
+    pub fn includes(&self, other: &Self) -> bool {
+        let interfaces = match (self.eni, other.eni) {
+            (EniRoom::Limited(own), EniRoom::Limited(others)) => own >= others,
+            (own, others) => own == others,
+        };
+        interfaces
+            && self.cpu >= other.cpu
+            && self.memory >= other.memory
+            && self.gpu >= other.gpu
+            && self.ports_taken.tcp.is_subset(&other.ports_taken.tcp)
+            && self.ports_taken.udp.is_subset(&other.ports_taken.udp)
+    }
 
     /// The room left when `demand` is placed here.
     ///

@@ -320,3 +320,39 @@ fn the_event_of_a_version_that_was_described_before_brings_its_time() {
     assert_eq!(free(&unsure), 312);
     assert_eq!(free(&updated(Some(&unsure), &report(2, 412))), 412);
 }
+
+fn changed(record: &InstanceRecord, change: impl FnOnce(&mut InstanceState)) -> InstanceRecord {
+    let mut state = record.state().clone();
+    change(&mut state);
+    InstanceRecord::from_state(state)
+}
+
+#[test]
+fn more_is_offered_by_room_and_by_what_constraints_look_at() {
+    let Observed::Updated(empty) = observe(None, &report(1, 512)) else {
+        panic!()
+    };
+    let full = changed(&empty, |state| state.remaining.memory = MemoryMib::new(100));
+    assert!(full.offers_more_than(&empty) != empty.offers_more_than(&full));
+    assert!(empty.offers_more_than(&full) && !empty.offers_more_than(&empty));
+    // A port that becomes free, whatever else is less.
+    let taken = changed(&empty, |state| {
+        state.remaining.ports_taken.tcp = [22, 80].into_iter().collect();
+    });
+    assert!(full.offers_more_than(&taken));
+    let drained = changed(&empty, |state| state.status = InstanceStatus::Draining);
+    assert!(empty.offers_more_than(&drained) && drained.offers_more_than(&empty));
+    let labelled = changed(&full, |state| {
+        state.attributes = AttributeSet::from_iter([("stack", None::<&str>)]).fingerprint();
+    });
+    assert!(labelled.offers_more_than(&empty));
+    // The first task of a group may be what a constraint waits for, and so may its end; the second is neither.
+    let reserve = |record: &InstanceRecord, name| {
+        let outlook = RunOutlook::default();
+        record
+            .reserve(attempt(name), &memory(10), &group(), outlook)
+            .unwrap()
+    };
+    let (one, two) = (reserve(&empty, "one"), reserve(&reserve(&empty, "one"), "two"));
+    assert!(one.offers_more_than(&empty) && !two.offers_more_than(&one));
+}

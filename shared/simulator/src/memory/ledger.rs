@@ -23,7 +23,7 @@ use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
 
 use super::damage::{entry_name, instance_name};
-use super::meter::{Pricing, Write};
+use super::meter::{Pricing, Write, item_bytes};
 use super::{Learning, MemoryLedger, StoredLaneRecord};
 
 impl Ledger for MemoryLedger {
@@ -132,7 +132,7 @@ impl Ledger for MemoryLedger {
                 };
                 tables.lanes.insert(lane.key.clone(), stored);
                 self.meter(Write::Lanes, Pricing::Plain, || {
-                    lane_record::to_json(lane).to_string().len()
+                    item_bytes(&lane_record::to_json(lane))
                 });
             }
         });

@@ -1,11 +1,13 @@
 //! What DynamoDB charges for the ledger's writes: a write request unit for each KiB of an item, rounded up, and two in
 //! a transaction (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>).
-//! A write whose condition fails is charged, too.
+//! A write whose condition fails is charged, too. The size of an item is that of its names and values
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 
 use std::collections::BTreeMap;
 
 use berth_control::ports::Change;
 use berth_control::records::{instance, task};
+use serde_json::Value;
 
 use super::MemoryLedger;
 
@@ -101,15 +103,39 @@ impl MemoryLedger {
             + usize::from(change.turn.is_some());
         let pricing = if parts > 1 { Pricing::Twice } else { Pricing::Plain };
         if let Some(record) = change.task {
-            self.meter(Write::Tasks, pricing, || task::to_json(record).to_string().len());
+            self.meter(Write::Tasks, pricing, || item_bytes(&task::to_json(record)));
         }
         if let Some((_, record)) = change.instance {
             self.meter(Write::Capacity, pricing, || {
-                instance::to_json(record).to_string().len()
+                item_bytes(&instance::to_json(record))
             });
         }
         if change.turn.is_some() {
             self.meter(Write::Turn, pricing, || 0);
         }
+    }
+}
+
+/// The key of an item takes about so much: its names and a cluster's, a task's or an instance's name.
+const KEY_BYTES: usize = 80;
+
+/// How large an item is.
+pub(super) fn item_bytes(record: &Value) -> usize {
+    KEY_BYTES + fields_bytes(record)
+}
+
+fn fields_bytes(record: &Value) -> usize {
+    let fields = record.as_object().into_iter().flatten();
+    fields.map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 1,
+        // A byte for two digits, and one more.
+        Value::Number(number) => number.to_string().len().div_ceil(2) + 1,
+        Value::String(text) => text.len(),
+        Value::Array(elements) => 3 + elements.iter().map(|it| value_bytes(it) + 1).sum::<usize>(),
+        Value::Object(fields) => 3 + fields.len() + fields_bytes(value),
     }
 }

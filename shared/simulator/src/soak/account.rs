@@ -10,8 +10,8 @@ use super::engine::{Engine, tasks_of};
 use super::referee::Invariant;
 use super::workload::{Asked, Meaning};
 
-/// How long after its message the last task of a run may be placed, in milliseconds: some twenty calls.
-const START_MS_MAX: u64 = 20_000;
+/// How long after its message the last task of a run may be placed, in milliseconds: some thirty slow calls.
+const START_MS_MAX: u64 = 30_000;
 
 impl Engine {
     /// The first message that has not come to an end, in words.

@@ -23,6 +23,19 @@ fn an_older_report_changes_nothing_and_a_repeated_one_is_announced_again() {
 }
 
 #[test]
+fn what_lets_nobody_start_wakes_nobody() {
+    let world = World::with_instances(&["a"]);
+    world.send(&[submission("t", 0, "small")]);
+    world.queues.wakes.borrow_mut().clear();
+    assert_eq!(world.observe(&report("a", 2, 412)), Tracked::Noted);
+    world.observe_task(&world.task_report(0, TaskStatus::Running));
+    assert!(world.queues.wakes.borrow().is_empty());
+    world.observe_task(&world.task_report(0, TaskStatus::Stopped));
+    assert_eq!(world.observe(&report("a", 3, 512)), Tracked::Recorded);
+    assert!(!world.queues.wakes.borrow().is_empty());
+}
+
+#[test]
 fn the_end_of_a_task_frees_its_room_and_is_recorded() {
     let world = World::with_instances(&["a"]);
     world.send(&[submission("t", 0, "small")]);
@@ -85,14 +98,11 @@ fn tasks_of_others_are_known_by_their_events() {
         ..world.task_report(0, status)
     };
     world.observe(&report("a", 2, 312));
-    assert_eq!(
-        world.observe_task(&other(1, TaskStatus::Running)),
-        Tracked::Recorded
-    );
+    assert_eq!(world.observe_task(&other(1, TaskStatus::Running)), Tracked::Noted);
     assert_eq!(world.observe_task(&other(1, TaskStatus::Running)), Tracked::Known);
     assert_eq!(
         world.observe_task(&other(2, TaskStatus::Stopping)),
-        Tracked::Recorded
+        Tracked::Noted
     );
     world.observe(&report("a", 3, 412));
     assert_eq!(
