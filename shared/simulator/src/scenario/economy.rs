@@ -125,12 +125,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_costs_one_call_and_a_dozen_write_units_at_most_whatever_the_load() {
+    fn a_task_costs_one_call_and_no_more_write_units_than_the_documentation_tells() {
         let reports = measure(1, &|| {}).unwrap();
         for report in &reports {
             assert!(report.tasks > 1_000, "{report:?}");
             assert!(report.run_task_calls <= 1.05, "{report:?}");
-            assert!(report.write_units_in_all() <= 12.0, "{report:?}");
+            assert!(report.write_units_in_all() <= 41.0, "{report:?}");
             // The least there is: a task is stored, reserved in a transaction, started and ended.
             assert!(report.write_units_in_all() >= 5.0, "{report:?}");
         }
