@@ -69,6 +69,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         for StoredLane { lane, .. } in lanes {
             for head in lane.heads.iter().filter(|head| tasks.contains(&head.rank.task())) {
                 holds &= match self.check_entry(&lane.key, &head.rank).await? {
+                    // Its launch is under way somewhere that this cycle does not see.
                     Entry::Own(task) if matches!(task.progress.state, TaskState::Reserved(_)) => {
                         self.met_reserved(&task).await?;
                         self.strand(&head.rank);

@@ -6,7 +6,7 @@
 //! {"action": "pause", "cluster": "default"}
 //! ```
 
-use berth_scheduler::id::{ClusterName, SubmissionId, TaskGroup, TaskId};
+use berth_scheduler::id::{ClusterName, IdError, SubmissionId, TaskGroup, TaskId};
 use berth_scheduler::waiting::Priority;
 
 use super::refusal::Refusal;
@@ -202,15 +202,22 @@ impl Draft {
     }
 }
 
-/// The id of a submission, or of one copy.
+/// The id of a submission, or of one copy: `etl/1` is the first one, whose task is called as the submission is.
 pub(super) fn decode_id(field: &Field<'_>) -> Result<Target, Refusal> {
     let text = field.text("the id of a submission")?;
     if text.contains('/') {
-        return field.parsed("a task id", TaskId::parse).map(Target::Task);
+        return field.parsed("a task id", parse_copy).map(Target::Task);
     }
     field
         .parsed("a submission id", SubmissionId::parse)
         .map(Target::Submission)
+}
+
+fn parse_copy(text: &str) -> Result<TaskId, IdError> {
+    match text.strip_suffix("/1") {
+        Some(submission) => SubmissionId::parse(submission).map(|it| TaskId::of_copy(&it, 1)),
+        None => TaskId::parse(text),
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +255,10 @@ mod tests {
                     TaskAction::Release,
                     Target::Group(cluster("batch"), group("family:etl")),
                 ),
+            ),
+            (
+                r#"{"action":"hold","id":"etl/1"}"#,
+                Order::Tasks(TaskAction::Hold, Target::Task(TaskId::parse("etl").unwrap())),
             ),
             (
                 r#"{"action":"retry","id":"etl/3"}"#,
@@ -300,7 +311,8 @@ mod tests {
             (r#"{"action":"pause","id":"a"}"#, ["action", "whole cluster"]),
             (r#"{"action":"pause","cluster":"prod"}"#, ["cluster", "`prod`"]),
             (r#"{"action":"hold","id":"a b"}"#, ["id", "`a b`"]),
-            (r#"{"action":"hold","id":"a/1"}"#, ["id", "`a/1`"]),
+            (r#"{"action":"hold","id":"a/11"}"#, ["id", "`a/11`"]),
+            (r#"{"action":"hold","id":"/1"}"#, ["id", "a submission id"]),
             (
                 r#"{"action":"hold","grop":"a"}"#,
                 ["grop", "did you mean `group`?"],

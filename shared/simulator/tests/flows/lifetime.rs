@@ -294,6 +294,8 @@ fn all_copies_of_a_submission_are_meant_or_one_of_them() {
     world.send(&[with("t", json!({"count": 3}))]);
     order(&world, 5, json!({"action": "cancel", "id": "t/2"}));
     assert_eq!(world.waiting(), ["t", "t/3"]);
+    order(&world, 5, json!({"action": "hold", "id": "t/1"}));
+    assert_eq!(world.waiting(), ["t/3"]);
     order(&world, 6, json!({"action": "hold", "id": "t"}));
     assert!(world.waiting().is_empty());
     order(&world, 7, json!({"action": "release", "id": "t"}));
