@@ -334,6 +334,22 @@ fn a_task_starts_at_its_time_and_not_before() {
     assert_eq!(world.launched(), ["t"]);
 }
 
+/// Found by the soak: it was taken out of its lane again, its appointment was kept already, and nobody looked at it.
+#[test]
+fn a_task_whose_time_has_come_by_one_clock_is_not_lost_by_one_that_is_behind() {
+    let world = full();
+    world.send(&[with("t", json!({"notBefore": time(100)}))]);
+    world.pass_seconds(100);
+    world.cycle();
+    assert_eq!(world.waiting(), ["t"]);
+    world.pass_seconds(-2);
+    now(reconcile(world.ports(), &cluster())).unwrap();
+    world.cycle();
+    assert_eq!(world.waiting(), ["t"]);
+    room(&world, 2);
+    assert_eq!(world.launched(), ["t"]);
+}
+
 #[test]
 fn a_task_that_cannot_start_in_time_expires_with_its_reason() {
     let world = full();
