@@ -48,6 +48,16 @@ pub enum Learning {
     Off,
 }
 
+/// Whether writes are counted as DynamoDB would charge them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Metering {
+    /// They are not.
+    #[default]
+    Off,
+    /// They are.
+    On,
+}
+
 /// How a ledger answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Pace {

@@ -35,7 +35,7 @@ pub use report::Colours;
 pub use timeline::Timeline;
 pub use workload::Workload;
 
-use crate::memory::Learning;
+use crate::memory::{Learning, Metering};
 use referee::{Referee, Rules};
 use workload::TaskShape;
 
@@ -195,7 +195,7 @@ pub struct Waiting {
     /// Whether it learns how long tasks run.
     pub learning: Learning,
     /// Whether its writes are counted.
-    pub metered: bool,
+    pub metering: Metering,
 }
 
 impl Waiting {

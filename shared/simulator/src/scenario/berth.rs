@@ -26,7 +26,7 @@ use super::{
     SchedulerRun, WAKE_LATENCY_MS, Waiting, after_beginning, since_beginning,
 };
 use crate::ecs::EcsEvent;
-use crate::memory::{Learning, MemoryLedger};
+use crate::memory::{Learning, MemoryLedger, Metering};
 use crate::ports::{EcsPorts, MemoryQueues, TASK_SECONDS_VARIABLE, VirtualClock};
 use crate::seconds::write_millis;
 
@@ -128,7 +128,10 @@ impl<'a> Deployment<'a> {
             ..settings
         });
         let ledger = MemoryLedger::interleaved();
-        let ledger = if waiting.metered { ledger.metered() } else { ledger };
+        let ledger = match waiting.metering {
+            Metering::On => ledger.metered(),
+            Metering::Off => ledger,
+        };
         Ok(Self {
             scenario,
             world,

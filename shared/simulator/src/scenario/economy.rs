@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::berth::run;
 use super::policies::{Ends, Story};
 use super::{ScenarioError, Timeline, Waiting};
-use crate::memory::{Write, WriteUnits};
+use crate::memory::{Metering, Write, WriteUnits};
 
 /// Loads that are played: work in percent of what the cluster can do.
 const LOADS_PERCENT: [u32; 3] = [60, 90, 120];
@@ -54,7 +54,7 @@ pub fn measure(hours: u64, progress: &dyn Fn()) -> Result<Vec<LoadReport>, Scena
 fn measure_one(hours: u64, load_percent: u32) -> Result<LoadReport, ScenarioError> {
     let scenario = Story::steady(INSTANCES, hours, load_percent).replica(1, Ends::Learnt);
     let waiting = Waiting {
-        metered: true,
+        metering: Metering::On,
         ..Waiting::default()
     };
     let (played, _) = run(&scenario, waiting, Timeline::of_at_most(0), &|_, _| {})?;

@@ -14,7 +14,7 @@ use berth_scheduler::policy::{ClaimCount, ClaimLimit, WaitingPolicy};
 use super::berth::run_until;
 use super::measures::Measures;
 use super::{ScenarioError, Timeline, Waiting};
-use crate::memory::Learning;
+use crate::memory::{Learning, Metering};
 
 pub use stories::Story;
 
@@ -149,7 +149,7 @@ impl Variant {
         Waiting {
             policy: self.policy,
             aging: None,
-            metered: false,
+            metering: Metering::Off,
             learning: match self.ends {
                 Ends::Declared | Ends::Learnt => Learning::On,
                 Ends::Unknown => Learning::Off,

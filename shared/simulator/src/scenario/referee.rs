@@ -3,18 +3,20 @@
 //! It shares no code and no record with the schedulers it watches: it does its own sums from the workload and
 //! the fleet, so that a mistake in their accounting cannot hide itself.
 
+mod host;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use berth_scheduler::constraint::expression::{AttributeLookup, Dependencies, Expression, ExpressionSubject};
+use berth_scheduler::constraint::expression::{Dependencies, Expression};
 use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::waiting::{AgingSeconds, Priority};
 
-use super::fleet::{Fleet, FleetInstance};
+use self::host::{Amounts, Host, add, amounts_of, covers, take};
+use super::fleet::Fleet;
 use super::measures::Measures;
 use super::workload::{Entry, TaskShape, Workload, group_of};
-use crate::ecs::instance::{Registration, VersionInfo};
 
 /// One task of a workload: its entries' tasks, numbered through in the order of submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,21 +95,6 @@ enum Life {
     Waiting,
     Started { at_ms: u64, on: InstanceIndex },
     Ended { started_ms: u64, at_ms: u64 },
-}
-
-/// Amounts of cpu, memory and gpu.
-type Amounts = [u64; 3];
-
-/// An instance as it really is.
-#[derive(Debug)]
-struct Host<'a> {
-    instance: &'a FleetInstance,
-    registration: Registration,
-    registered: Amounts,
-    taken: Amounts,
-    /// What ended a moment ago, so that nobody can know it yet.
-    ended: VecDeque<(u64, Amounts)>,
-    running: BTreeMap<Arc<str>, u32>,
 }
 
 impl<'a> Referee<'a> {
@@ -521,28 +508,6 @@ fn may_be_passed(shape: usize, passed: Standing, declared_s: Option<u32>, start:
     in_the_way && start.claimants.iter().any(claimed)
 }
 
-fn amounts_of(shape: &TaskShape) -> Amounts {
-    let demand = &shape.demand;
-    [demand.cpu.get(), demand.memory.get(), demand.gpu.get()].map(u64::from)
-}
-
-fn zip(one: Amounts, other: Amounts, join: impl Fn(u64, u64) -> u64) -> Amounts {
-    let ([a, b, c], [x, y, z]) = (one, other);
-    [join(a, x), join(b, y), join(c, z)]
-}
-
-fn add(one: Amounts, other: Amounts) -> Amounts {
-    zip(one, other, u64::saturating_add)
-}
-
-fn take(from: Amounts, amounts: Amounts) -> Amounts {
-    zip(from, amounts, u64::saturating_sub)
-}
-
-fn covers(room: Amounts, needed: Amounts) -> bool {
-    room.iter().zip(needed).all(|(room, needed)| *room >= needed)
-}
-
 /// Where a shape's constraint holds, unless that changes with the tasks.
 fn matching(shape: &TaskShape, hosts: &[Host<'_>]) -> Option<Vec<bool>> {
     match &shape.constraint {
@@ -555,77 +520,6 @@ fn matching(shape: &TaskShape, hosts: &[Host<'_>]) -> Option<Vec<bool>> {
 /// Whether a constraint can begin or cease to hold with every task.
 pub(super) fn depends_on_tasks(expression: &Expression) -> bool {
     expression.depends_on() == Dependencies::RunningTasks
-}
-
-impl<'a> Host<'a> {
-    fn new(instance: &'a FleetInstance) -> Self {
-        Self {
-            instance,
-            registration: instance.registration(),
-            registered: [instance.cpu.get(), instance.memory.get(), instance.gpu.get()].map(u64::from),
-            taken: [0; 3],
-            ended: VecDeque::new(),
-            running: BTreeMap::new(),
-        }
-    }
-
-    fn forget_before(&mut self, now_ms: u64, unknown_ms: u64) {
-        while self
-            .ended
-            .front()
-            .is_some_and(|(at_ms, _)| at_ms.saturating_add(unknown_ms) <= now_ms)
-        {
-            self.ended.pop_front();
-        }
-    }
-
-    /// What is free, and has been for long enough to be known.
-    fn known_room(&self) -> Amounts {
-        let unknown = self
-            .ended
-            .iter()
-            .fold([0; 3], |sum, (_, amounts)| add(sum, *amounts));
-        take(take(self.registered, self.taken), unknown)
-    }
-}
-
-impl ExpressionSubject for Host<'_> {
-    fn attribute(&self, name: &str) -> AttributeLookup<'_> {
-        match self.registration.attributes.get(name) {
-            None => AttributeLookup::Missing,
-            Some(None) => AttributeLookup::WithoutValue,
-            Some(Some(value)) => AttributeLookup::Value(value),
-        }
-    }
-
-    fn agent_connected(&self) -> bool {
-        true
-    }
-
-    fn agent_version(&self) -> Option<&str> {
-        let VersionInfo { agent_version, .. } = &self.registration.versions;
-        Some(agent_version)
-    }
-
-    fn ec2_instance_id(&self) -> Option<&str> {
-        Some(self.instance.id.as_str())
-    }
-
-    fn registered_at_millis(&self) -> Option<i64> {
-        Some(super::BEGINNING.as_millis())
-    }
-
-    fn running_tasks_count(&self) -> u32 {
-        self.running.values().sum()
-    }
-
-    fn for_each_task_group(&self, visit: &mut dyn FnMut(&str)) {
-        for (group, count) in &self.running {
-            if *count > 0 {
-                visit(group);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
