@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use berth_control::damage::{Damaged, Replaced, Replacement};
 use berth_control::ports::{
     Attention, Change, Committed, FallAsleep, Ledger, PassStart, PauseOrder, PortError, StoredLane, Turn,
-    TurnRequest, WakeState,
+    TurnRequest, WaitingList, WakeState,
 };
 use berth_control::records::form::RecordError;
 use berth_control::records::{
@@ -52,7 +52,7 @@ const SERVICE: &str = "DynamoDB";
 /// The two tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables {
-    /// Capacity records, attributes, generations and turns.
+    /// Capacity records, attributes, and the clusters' generations and turns.
     pub capacity: String,
     /// Tasks, lanes, who waits in them, and appointments.
     pub tasks: String,
@@ -227,6 +227,10 @@ impl Ledger for DynamoLedger {
         Box::pin(self.delete_entry(cluster, lane, rank, seen)).await
     }
 
+    async fn leads(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<bool, PortError> {
+        Box::pin(self.is_first(cluster, lane, rank)).await
+    }
+
     async fn load_lanes(
         &self,
         cluster: &ClusterName,
@@ -320,15 +324,20 @@ impl Ledger for DynamoLedger {
     }
 
     async fn begin_pass(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
-        Box::pin(self.awaken(cluster)).await
+        Box::pin(self.look_again(cluster)).await
     }
 
     async fn hand_back(&self, turn: &Turn) -> Result<(), PortError> {
         Box::pin(self.end_lease(turn)).await
     }
 
-    async fn fall_asleep(&self, cluster: &ClusterName, seen: Generation) -> Result<FallAsleep, PortError> {
-        Box::pin(self.withdraw_attention(cluster, seen)).await
+    async fn fall_asleep(
+        &self,
+        turn: &Turn,
+        seen: Generation,
+        waiting: WaitingList,
+    ) -> Result<FallAsleep, PortError> {
+        Box::pin(self.withdraw_attention(turn, seen, waiting)).await
     }
 
     async fn wake_state(&self, cluster: &ClusterName) -> Result<WakeState, PortError> {

@@ -1,14 +1,15 @@
 //! The admission cycle: who waits is started where there is room, in rank order.
 //!
-//! One cycle at a time runs per cluster. It holds the cluster's turn, a lease with a fence, so that order is
-//! strict; the conditional writes per instance stay the safety net. The generation counter closes the race
-//! between "nothing more to do" and news that arrive meanwhile.
+//! One cycle at a time runs per cluster. It holds the cluster's turn, a lease, so that order is strict; the
+//! conditional writes per instance and task are the safety net for a cycle that outlives its lease. The generation
+//! counter closes the race between "nothing more to do" and news that arrive meanwhile.
 
 mod decide;
 mod launch;
 mod left_behind;
 mod reserve;
 mod resolve;
+mod second_look;
 mod settle;
 mod stranded;
 
@@ -29,8 +30,8 @@ use berth_scheduler::waiting::Rank;
 use self::decide::{ClaimsByLane, Planning};
 use crate::follow_up::keep_appointments;
 use crate::ports::{
-    Clock, FallAsleep, Inspector, Launcher, Ledger, Messenger, PortError, Ports, StoredLane, Turn,
-    TurnRequest,
+    Attention, Clock, FallAsleep, Inspector, Launcher, Ledger, Messenger, PassStart, PortError, Ports,
+    StoredLane, Turn, TurnRequest, WaitingList,
 };
 
 /// How long a turn lasts when it is not handed back, in milliseconds. Shorter than the wake queue's
@@ -95,8 +96,6 @@ enum PassEnd {
     Again,
     /// Look again in a few seconds: throttled, refused, or launches without an answer.
     Later,
-    /// Another cycle has taken the turn.
-    TurnLost,
 }
 
 /// One cycle on one cluster: the ports, and what must be remembered from pass to pass.
@@ -113,6 +112,8 @@ struct Cycle<'a, L, E, M, C> {
     look_again_soon: bool,
     /// Who cannot be looked at in this cycle, because a record cannot be read.
     stranded: BTreeSet<Rank>,
+    /// Whether anybody waited when this cycle last looked.
+    waiting: WaitingList,
     /// Why ECS refused the first task of a lane in this cycle.
     refusals: BTreeMap<LaneKey, HoldReason>,
     planning: Planning,
@@ -131,73 +132,97 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
     owner: &str,
     deadline: Timestamp,
 ) -> Result<CycleEnd, PortError> {
+    let Some((turn, mut start)) = take_turn(ports, cluster, owner, deadline).await? else {
+        return Ok(CycleEnd::HeldByAnother);
+    };
     let mut report = CycleReport::default();
+    loop {
+        let mut cycle = Cycle::new(ports, turn.clone(), policy, report);
+        let passes = cycle.run(start).await;
+        report = cycle.report;
+        let end = match passes {
+            Ok((PassEnd::Complete, seen)) => ports.ledger.fall_asleep(&turn, seen, cycle.waiting).await?,
+            Ok((PassEnd::Again | PassEnd::Later, _)) | Err(_) => {
+                ports.ledger.hand_back(&turn).await?;
+                let delay_seconds = match passes?.0 {
+                    PassEnd::Later => RETRY_SECONDS,
+                    PassEnd::Again | PassEnd::Complete => 0,
+                };
+                ports.messenger.wake(cluster, delay_seconds).await?;
+                return Ok(CycleEnd::Continues(report));
+            }
+        };
+        match end {
+            FallAsleep::Asleep => return Ok(CycleEnd::Complete(report)),
+            FallAsleep::TurnLost => {
+                // The other one may have looked before this one wrote its last.
+                ports.messenger.wake(cluster, 0).await?;
+                return Ok(CycleEnd::HeldByAnother);
+            }
+            FallAsleep::Moved => start = ports.ledger.begin_pass(cluster).await?,
+        }
+    }
+}
+
+/// Takes the turn; `None` when another cycle has it and is told to look again. It may have fallen asleep before it
+/// could be told.
+async fn take_turn<L: Ledger, E, M, C: Clock>(
+    ports: Ports<'_, L, E, M, C>,
+    cluster: &ClusterName,
+    owner: &str,
+    deadline: Timestamp,
+) -> Result<Option<(Turn, PassStart)>, PortError> {
     loop {
         let now = ports.clock.now();
         // No lease outlasts its invocation: the wake message of one that died would find the turn taken.
         let until = now.saturating_add_millis(TURN_LEASE_MS).min(deadline);
-        let turn = match ports.ledger.take_turn(cluster, owner, now, until).await? {
-            TurnRequest::Taken(turn) => turn,
-            TurnRequest::HeldUntil(_) => {
-                ports.ledger.bump(cluster).await?;
-                return Ok(CycleEnd::HeldByAnother);
-            }
-        };
-        let mut cycle = Cycle {
+        match ports.ledger.take_turn(cluster, owner, now, until).await? {
+            TurnRequest::Taken(turn, start) => return Ok(Some((turn, start))),
+            TurnRequest::HeldUntil(_) => match ports.ledger.bump(cluster).await? {
+                Attention::Awake => return Ok(None),
+                Attention::Asleep | Attention::Idle => {}
+            },
+        }
+    }
+}
+
+impl<'a, L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'a, L, E, M, C> {
+    fn new(ports: Ports<'a, L, E, M, C>, turn: Turn, policy: WaitingPolicy, report: CycleReport) -> Self {
+        Self {
             ports,
+            work_until: earlier_by(turn.until, TIME_IN_HAND_MS),
             turn,
-            work_until: earlier_by(until, TIME_IN_HAND_MS),
             records: BTreeMap::new(),
             closed: BTreeSet::new(),
             look_again_soon: false,
             stranded: BTreeSet::new(),
+            waiting: WaitingList::Occupied,
             refusals: BTreeMap::new(),
             planning: Planning::new(policy),
             report,
-        };
-        let passes = cycle.run().await;
-        // The turn is free before the cluster falls asleep: the other way round, a wake message that comes
-        // in between finds the turn taken and is lost.
-        if !matches!(passes, Ok((PassEnd::TurnLost, _))) {
-            ports.ledger.hand_back(&cycle.turn).await?;
-        }
-        let (end, seen) = passes?;
-        report = cycle.report;
-        match end {
-            PassEnd::TurnLost => {
-                // This cycle may have marked the cluster as awake after the other one let it fall asleep.
-                ports.messenger.wake(cluster, 0).await?;
-                return Ok(CycleEnd::HeldByAnother);
-            }
-            PassEnd::Again | PassEnd::Later => {
-                let delay_seconds = if end == PassEnd::Later { RETRY_SECONDS } else { 0 };
-                ports.messenger.wake(cluster, delay_seconds).await?;
-                return Ok(CycleEnd::Continues(report));
-            }
-            PassEnd::Complete => match ports.ledger.fall_asleep(cluster, seen).await? {
-                FallAsleep::Asleep => return Ok(CycleEnd::Complete(report)),
-                FallAsleep::Moved => {}
-            },
         }
     }
 }
 
 impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
     /// Keeps the appointments that are due, which may bring tasks back to the waiting list, and admits.
-    async fn run(&mut self) -> Result<(PassEnd, Generation), PortError> {
+    async fn run(&mut self, start: PassStart) -> Result<(PassEnd, Generation), PortError> {
         keep_appointments(self.ports, &self.turn.cluster, self.work_until).await?;
-        self.run_passes().await
+        self.run_passes(start).await
     }
 
     /// Passes over the waiting list until nothing more can be admitted, with the generation that the last
     /// pass saw.
-    async fn run_passes(&mut self) -> Result<(PassEnd, Generation), PortError> {
+    async fn run_passes(&mut self, mut start: PassStart) -> Result<(PassEnd, Generation), PortError> {
         loop {
-            let start = self.ports.ledger.begin_pass(&self.turn.cluster).await?;
+            if !self.has_time() {
+                return Ok((PassEnd::Again, start.generation));
+            }
             let end = self.pass(start.pause).await?;
             if end != PassEnd::Again || !self.has_time() {
                 return Ok((end, start.generation));
             }
+            start = self.ports.ledger.begin_pass(&self.turn.cluster).await?;
         }
     }
 
@@ -207,8 +232,9 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         // 1 Load who waits, and if anybody does, the instances. An open reservation counts as waiting: its
         // entry is removed last.
         let mut lanes = ledger.load_lanes(&self.turn.cluster, HEADS_MAX).await?;
+        let known = self.note_who_waits(&lanes);
         let stored_claims = self.take_claims(&mut lanes);
-        if lanes.iter().all(|stored| stored.lane.heads.is_empty()) {
+        if self.waiting == WaitingList::Empty {
             self.planning.set_nothing_aside();
             self.record_claims(stored_claims).await?;
             return Ok(PassEnd::Complete);
@@ -254,7 +280,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 return Ok(end);
             }
         }
-        if end == PlanEnd::MoreToPlan {
+        if end == PlanEnd::MoreToPlan || !admissions.is_empty() && self.somebody_came(&known).await? {
             return Ok(PassEnd::Again);
         }
         let somebody_waits = !held.is_empty();

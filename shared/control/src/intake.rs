@@ -17,7 +17,7 @@ use crate::obey::{Obeyed, obey};
 use crate::ports::{Clock, Inspector, Launcher, Ledger, Messenger, PortError, Ports};
 use crate::records::CommandStamp;
 use crate::settings::Settings;
-use crate::submit::{Submitted, submit};
+use crate::submit::{Joined, Submitted, submit};
 use crate::wire::command::Command;
 use crate::wire::refusal::Refusal;
 use crate::wire::submission::{Message, decode_message};
@@ -87,6 +87,8 @@ pub struct BatchReport {
 /// What a stored message asks for.
 enum TakenIn {
     Accepted(ClusterName),
+    /// Accepted, and no cycle need look.
+    Joined,
     Repeated(ClusterName),
     Obeyed(BTreeSet<ClusterName>),
     Wake(ClusterName),
@@ -106,7 +108,7 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
     let mut clusters: BTreeMap<ClusterName, Vec<String>> = BTreeMap::new();
     for (message, taken) in taken {
         let counted = match &taken {
-            Ok(TakenIn::Accepted(_)) => &mut report.accepted,
+            Ok(TakenIn::Accepted(_) | TakenIn::Joined) => &mut report.accepted,
             Ok(TakenIn::Repeated(_)) => &mut report.repeated,
             Ok(TakenIn::Refused) => &mut report.refused,
             Ok(TakenIn::Obeyed(_)) => &mut report.obeyed,
@@ -128,7 +130,7 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
                     .or_default()
                     .push(message.message_id.clone());
             }
-            Ok(TakenIn::Refused) => {}
+            Ok(TakenIn::Joined | TakenIn::Refused) => {}
             Err(error) => dead_letter::fail(ports.messenger, message, error, &mut report).await,
         }
     }
@@ -203,14 +205,9 @@ async fn take_in_one<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
     let cluster = submission.cluster.clone();
     match submit(ports, &submission, message.sent_at, settings.aging).await? {
         Submitted::Refused(refusal) => refuse(ports, message, &refusal).await,
-        accepted_or_known => {
-            // Counted before the cycle: if another cycle has the turn, it looks again.
-            ports.ledger.bump(&cluster).await?;
-            Ok(match accepted_or_known {
-                Submitted::Accepted => TakenIn::Accepted(cluster),
-                _known => TakenIn::Repeated(cluster),
-            })
-        }
+        Submitted::Accepted(Joined::BehindOthers) => Ok(TakenIn::Joined),
+        Submitted::Accepted(Joined::ToBeLookedAt) => Ok(TakenIn::Accepted(cluster)),
+        Submitted::AlreadyKnown => Ok(TakenIn::Repeated(cluster)),
     }
 }
 
@@ -234,13 +231,7 @@ async fn take_command<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock
     let work_until = now.saturating_add_millis(half);
     match obey(ports, command, &stamp, work_until).await? {
         Obeyed::Refused(refusal) => refuse(ports, message, &refusal).await,
-        Obeyed::Done(clusters) => {
-            // Counted before the cycles: if another cycle has the turn, it looks again.
-            for cluster in &clusters {
-                ports.ledger.bump(cluster).await?;
-            }
-            Ok(TakenIn::Obeyed(clusters))
-        }
+        Obeyed::Done(clusters) => Ok(TakenIn::Obeyed(clusters)),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod damage;
 mod follow_up;
 pub mod intake;
 pub mod obey;
+mod orphan;
 pub mod ports;
 pub mod publish;
 pub mod reconcile;

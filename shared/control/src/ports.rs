@@ -64,12 +64,12 @@ impl PortError {
     }
 }
 
-/// One cycle's exclusive right to admit tasks in a cluster.
+/// One cycle's exclusive right to admit tasks in a cluster, until its lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// The cluster.
     pub cluster: ClusterName,
-    /// The fence: the ledger refuses reservations of an older epoch.
+    /// Which turn it is: each one that is taken has a higher number.
     pub epoch: Epoch,
     /// When the lease ends if it is not handed back.
     pub until: Timestamp,
@@ -78,8 +78,8 @@ pub struct Turn {
 /// The answer to a request for the turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TurnRequest {
-    /// It is ours.
-    Taken(Turn),
+    /// It is ours, and the cluster is awake: the first pass begins.
+    Taken(Turn, PassStart),
     /// Another cycle has it, at the latest until then.
     HeldUntil(Timestamp),
 }
@@ -87,13 +87,24 @@ pub enum TurnRequest {
 /// Whether somebody is looking after a cluster's waiting list, or a wake message for it is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attention {
-    /// Yes: no wake message is needed.
+    /// Yes: whoever brings news counts them, and needs no wake message.
     Awake,
-    /// No: whoever brings news must send a wake message.
+    /// No, and somebody waits: whoever brings news must send a wake message.
     Asleep,
+    /// No, and nobody waits: news of room are of no use to anybody.
+    Idle,
 }
 
-/// A cluster's wake state, as the reconciler sees it.
+/// Whether anybody is on a cluster's waiting list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitingList {
+    /// Nobody is.
+    Empty,
+    /// Somebody is.
+    Occupied,
+}
+
+/// A cluster's wake state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WakeState {
     /// Whether a cycle or a wake message is believed to be under way.
@@ -120,13 +131,15 @@ pub struct PauseOrder {
     pub pause: Option<Request>,
 }
 
-/// Whether attention could be withdrawn.
+/// Whether a cycle could end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FallAsleep {
-    /// Nothing new since the generation that was named.
+    /// It has: nothing is new since the generation that was named, and the turn is free.
     Asleep,
-    /// Something happened: look again.
+    /// Something happened: the turn is kept, look again.
     Moved,
+    /// Another cycle has taken the turn.
+    TurnLost,
 }
 
 /// Records to be written together or not at all. Each record carries a revision one above the stored one
@@ -137,8 +150,6 @@ pub struct Change<'a> {
     pub task: Option<&'a TaskRecord>,
     /// The instance's new record, and its cluster.
     pub instance: Option<(&'a ClusterName, &'a InstanceRecord)>,
-    /// Only while this turn's epoch is the newest.
-    pub turn: Option<&'a Turn>,
 }
 
 /// What became of a [`Change`].
@@ -150,8 +161,6 @@ pub enum Committed {
     TaskMoved,
     /// Nothing is stored: the instance's record was not as expected.
     InstanceMoved,
-    /// Nothing is stored: another cycle has taken the turn.
-    TurnLost,
 }
 
 /// A lane as stored, with its hold reason.
@@ -220,6 +229,14 @@ pub trait Ledger {
         rank: &Rank,
         seen: Revision,
     ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// Whether nobody in the lane is ranked before this place, as far as the lane can be read.
+    fn leads(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        rank: &Rank,
+    ) -> impl Future<Output = Result<bool, PortError>>;
 
     /// Reads all lanes of a cluster, each with its first `heads_max` tasks by rank. Lanes and entries that
     /// cannot be read are left out.
@@ -309,7 +326,8 @@ pub trait Ledger {
     /// Counts a fact that may let a task start, and tells whether somebody is awake to see it.
     fn bump(&self, cluster: &ClusterName) -> impl Future<Output = Result<Attention, PortError>>;
 
-    /// Takes the turn until `until` when it is free, its lease is over, or `owner` has it already.
+    /// Takes the turn until `until` when it is free, its lease is over, or `owner` has it already; and, in the same
+    /// step, marks the cluster as awake and begins a pass.
     fn take_turn(
         &self,
         cluster: &ClusterName,
@@ -318,17 +336,19 @@ pub trait Ledger {
         until: Timestamp,
     ) -> impl Future<Output = Result<TurnRequest, PortError>>;
 
-    /// Marks the cluster as awake and reads the generation and whether it is paused, in one step.
+    /// Begins another pass of a cycle: reads the generation and whether the cluster is paused.
     fn begin_pass(&self, cluster: &ClusterName) -> impl Future<Output = Result<PassStart, PortError>>;
 
-    /// Ends the lease, if it is still ours.
+    /// Ends the lease, if it is still ours. The cluster stays awake: a wake message must follow.
     fn hand_back(&self, turn: &Turn) -> impl Future<Output = Result<(), PortError>>;
 
-    /// Marks the cluster as asleep unless the generation has moved.
+    /// Ends the lease and marks the cluster as asleep, or as idle if nobody waits, in one step: if the turn is still
+    /// ours and the generation has not moved.
     fn fall_asleep(
         &self,
-        cluster: &ClusterName,
+        turn: &Turn,
         seen: Generation,
+        waiting: WaitingList,
     ) -> impl Future<Output = Result<FallAsleep, PortError>>;
 
     /// Reads the wake state.

@@ -20,7 +20,7 @@ use crate::ports::{
     Attention, Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports, StoredLane,
 };
 use crate::track::{Tracked, change_instance, record_own_task, record_report};
-use crate::wake::announce;
+use crate::wake::{News, announce};
 
 /// A task that ECS does not know this long after its creation has stopped and been forgotten; before that,
 /// ECS may not have it in every answer yet. In milliseconds.
@@ -84,7 +84,7 @@ pub async fn reconcile<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         None => report.cluster = ClusterPresence::Missing,
     }
     if corrections(&report) > 0 {
-        announce(ports.ledger, ports.messenger, cluster).await?;
+        announce(ports.ledger, ports.messenger, cluster, News::Room).await?;
     }
     look_after_waiting(ports, cluster, &stored, &mut report).await?;
     forget_old_run_times(ports.ledger, cluster).await?;

@@ -2,6 +2,10 @@
 //!
 //! From then on its SQS message is done: nobody waits in SQS, where a task would hide from its place in the
 //! order while it is invisible.
+//!
+//! Whoever joins a lane behind somebody need not be announced: both need the same, so where the one in front does not
+//! fit, the one behind does not either. A cycle that starts the one in front looks at the lane once more before it
+//! ends. Only a task that declares how long it runs may find room that the one in front may not use.
 
 use std::sync::Arc;
 
@@ -21,11 +25,20 @@ use crate::wire::submission::Submission;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Submitted {
     /// Its tasks wait.
-    Accepted,
+    Accepted(Joined),
     /// The same submission came before; the state of the first one stands.
     AlreadyKnown,
     /// It will never start, and this is why.
     Refused(Refusal),
+}
+
+/// Where new tasks are on the waiting list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// Where a cycle must look.
+    ToBeLookedAt,
+    /// Behind others that need the same.
+    BehindOthers,
 }
 
 /// Stores a submission, once per id however often it comes. `submitted_at` is its place among equal
@@ -44,31 +57,42 @@ pub async fn submit<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
         Ok(needed) => needed,
         Err(refusal) => return go_on(ports, submission, refusal).await,
     };
-    let mut outcome = Submitted::AlreadyKnown;
+    let mut first_new = None;
+    let mut joined = Joined::BehindOthers;
     for copy in 1..=submission.count {
         let task = task_record(submission, &needed, copy, submitted_at, aging);
-        let stored = match ledger
-            .commit(Change {
-                task: Some(&task),
-                ..Change::default()
-            })
-            .await?
-        {
+        let change = Change {
+            task: Some(&task),
+            ..Change::default()
+        };
+        let stored = match ledger.commit(change).await? {
             Committed::Done => {
-                outcome = Submitted::Accepted;
+                first_new.get_or_insert_with(|| task.clone());
                 task
             }
             _exists => match ledger.load_task(&task.id).await? {
-                Some(stored) if stored.content == task.content => stored,
+                Some(stored) if stored.content == task.content => {
+                    joined = Joined::ToBeLookedAt;
+                    stored
+                }
                 Some(stored) => return Ok(Submitted::Refused(id_reuse(&stored.id))),
                 None => return Err(vanished(&task.id)),
             },
         };
-        if let TaskState::Waiting { .. } = stored.progress.state {
-            list(ports, &needed, stored).await?;
+        if let TaskState::Waiting { .. } = stored.progress.state
+            && list(ports, &needed, stored).await? == Joined::ToBeLookedAt
+        {
+            joined = Joined::ToBeLookedAt;
         }
     }
-    Ok(outcome)
+    let Some(first) = first_new else {
+        return Ok(Submitted::AlreadyKnown);
+    };
+    // Asked once all of them are in the lane: whoever leads it then is in front of each.
+    if joined == Joined::BehindOthers && ledger.leads(&first.cluster, &first.lane, &first.rank).await? {
+        joined = Joined::ToBeLookedAt;
+    }
+    Ok(Submitted::Accepted(joined))
 }
 
 /// A submission that would be refused today may have been accepted before, as when its task definition was
@@ -92,18 +116,27 @@ async fn go_on<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
 }
 
 /// Puts a waiting task where it belongs. A repeated message repeats this, because the first one may have crashed
-/// in between.
+/// in between. Tells whether a cycle must look whoever is in front of it.
 async fn list<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
     needed: &Requirements,
     task: TaskRecord,
-) -> Result<(), PortError> {
+) -> Result<Joined, PortError> {
     // Nearly every task may start at once, in the lane that was just worked out.
     match task.progress.due(&task.terms, ports.clock.now()) {
         Due::Enter(None) if task.lane == needed.lane.key => {
-            put_in_lane(ports.ledger, &task, &needed.lane).await
+            put_in_lane(ports.ledger, &task, &needed.lane).await?;
+            let is_short = task.outlook().declared().is_some();
+            Ok(if is_short {
+                Joined::ToBeLookedAt
+            } else {
+                Joined::BehindOthers
+            })
         }
-        _ => follow_up(ports, task).await.map(|_| ()),
+        _ => {
+            follow_up(ports, task).await?;
+            Ok(Joined::ToBeLookedAt)
+        }
     }
 }
 

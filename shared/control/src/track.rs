@@ -14,7 +14,7 @@ use berth_scheduler::timestamp::Timestamp;
 use crate::follow_up::appoint;
 use crate::ports::{Change, Committed, Ledger, Messenger, PortError};
 use crate::records::TaskRecord;
-use crate::wake::announce;
+use crate::wake::{News, announce};
 
 /// How often a write is tried again when somebody else changed the record meanwhile. An instance has a
 /// handful of writers at a time, so losing this often in a row means that something else is wrong; the event
@@ -28,6 +28,8 @@ pub enum Tracked {
     Recorded,
     /// It changed a record, and lets nobody start: room became less, or a task is known to run.
     Noted,
+    /// A task of ours has ended and is to be run again.
+    RunAgain,
     /// It repeats what is recorded.
     Known,
     /// It is older than what is recorded.
@@ -39,7 +41,7 @@ pub enum Tracked {
 impl Tracked {
     /// Whether a record was changed.
     pub fn is_change(self) -> bool {
-        matches!(self, Self::Recorded | Self::Noted)
+        matches!(self, Self::Recorded | Self::Noted | Self::RunAgain)
     }
 }
 
@@ -56,7 +58,7 @@ pub async fn track_instance<L: Ledger, M: Messenger>(
 ) -> Result<Tracked, PortError> {
     let tracked = record_report(ledger, cluster, report).await?;
     if matches!(tracked, Tracked::Recorded | Tracked::Known) {
-        announce(ledger, messenger, cluster).await?;
+        announce(ledger, messenger, cluster, News::Room).await?;
     }
     Ok(tracked)
 }
@@ -109,9 +111,15 @@ pub async fn track_task<L: Ledger, M: Messenger>(
         Some(attempt) => record_own_task(ledger, cluster, attempt, report).await?,
         None => record_other_task(ledger, cluster, report).await?,
     };
-    // A stop can free room even when it is known: the event that freed it may not have been announced.
-    if tracked == Tracked::Recorded || report.status == TaskStatus::Stopped {
-        announce(ledger, messenger, cluster).await?;
+    let news = match tracked {
+        Tracked::RunAgain => Some(News::Waiting),
+        Tracked::Recorded => Some(News::Room),
+        // A stop can free room even when it is known: the event that freed it may not have been announced.
+        _ if report.status == TaskStatus::Stopped => Some(News::Room),
+        _ => None,
+    };
+    if let Some(news) = news {
+        announce(ledger, messenger, cluster, news).await?;
     }
     Ok(tracked)
 }
@@ -131,10 +139,12 @@ pub(crate) async fn record_own_task<L: Ledger>(
         return release_old_attempt(ledger, cluster, instance, attempt, report).await;
     };
     // It is run again. The admitter puts it back in its place; until that is noted, the reservation stays.
-    if report.status == TaskStatus::Stopped && matches!(task.progress.state, TaskState::Waiting { .. }) {
+    let runs_again =
+        report.status == TaskStatus::Stopped && matches!(task.progress.state, TaskState::Waiting { .. });
+    if runs_again {
         appoint(ledger, &task, end_of(report).saturating_add_millis(1)).await?;
     }
-    change_instance(ledger, cluster, instance, |record| match report.status {
+    let tracked = change_instance(ledger, cluster, instance, |record| match report.status {
         TaskStatus::Stopped => record.release(attempt),
         TaskStatus::Running | TaskStatus::Stopping => {
             let TaskState::Started(started) = &task.progress.state else {
@@ -147,7 +157,8 @@ pub(crate) async fn record_own_task<L: Ledger>(
             placed.as_ref().unwrap_or(record).stopping(attempt)
         }
     })
-    .await
+    .await?;
+    Ok(if runs_again { Tracked::RunAgain } else { tracked })
 }
 
 /// The task has gone on to another attempt, or its record is no longer kept. Whoever recorded the end of this one

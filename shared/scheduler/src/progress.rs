@@ -216,6 +216,20 @@ impl TaskProgress {
         })
     }
 
+    /// Strikes off an attempt that has room and was never begun: whoever has reserved that room can begin it no more.
+    ///
+    /// # Errors
+    /// [`MovedOn`] unless the task waits and has not come to this attempt.
+    pub fn strike_off(&self, attempt: AttemptNumber) -> Result<Self, MovedOn> {
+        match self.state {
+            TaskState::Waiting { .. } if self.attempt < attempt => Ok(Self {
+                attempt,
+                ..self.clone()
+            }),
+            _ => Err(MovedOn),
+        }
+    }
+
     /// Takes over the launch of an attempt from a caller that gave no answer.
     ///
     /// # Errors

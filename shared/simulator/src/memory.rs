@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use berth_control::damage::{Damaged, RecordName};
-use berth_control::ports::{Attention, Change, PauseOrder, Turn};
+use berth_control::ports::{Attention, Change, PassStart, PauseOrder};
 use berth_control::records::form::RecordError;
 use berth_control::records::{Appointment, LaneRecord, TaskRecord};
 use berth_scheduler::attributes::AttributeSet;
@@ -101,6 +101,15 @@ struct StoredLaneRecord {
 struct StoredTurn {
     epoch: Epoch,
     holder: Option<(String, Timestamp)>,
+}
+
+impl ClusterTables {
+    fn pass_start(&self) -> PassStart {
+        PassStart {
+            generation: self.generation,
+            pause: self.pause.as_ref().and_then(|order| order.pause.clone()),
+        }
+    }
 }
 
 impl MemoryLedger {
@@ -221,12 +230,6 @@ impl Tables {
             record.state().revision,
             stored.map(|view| view.record.state().revision),
         )
-    }
-
-    fn holds(&self, turn: &Turn) -> bool {
-        self.clusters
-            .get(&turn.cluster)
-            .is_some_and(|tables| tables.turn.epoch == turn.epoch)
     }
 
     /// Whether the very same records are stored already: the answer to an earlier try was lost.

@@ -1,7 +1,6 @@
 //! Writing records together or not at all.
 //!
-//! One record alone is a plain conditional PutItem, at half the price of a transaction. More than one, or one
-//! under the fence of a turn, is a transaction.
+//! One record alone is a plain conditional PutItem, at half the price of a transaction.
 //!
 //! A condition also fails when an earlier try of the same write had succeeded and its answer was lost. So a
 //! record that is stored exactly as it was to be written counts as written.
@@ -13,10 +12,9 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem,
+    AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use berth_control::ports::{Change, Clock, Committed, PortError, Turn};
+use berth_control::ports::{Change, Clock, Committed, PortError};
 use berth_control::records::{TaskRecord, instance, task};
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Revision};
 use berth_scheduler::instance::InstanceRecord;
@@ -26,7 +24,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::item::{EXPIRES_AT, Item, item_of, key_item, number, record_of};
-use super::turn::EPOCH;
 use super::{DynamoLedger, SERVICE, Tables, key};
 use crate::clock::SystemClock;
 use crate::error::{is_throttling, port_error};
@@ -64,8 +61,8 @@ enum Try {
     Written,
     /// Another write on the same items was under way.
     Conflict,
-    /// Nothing is written; what each part met, and whether the turn is still ours.
-    Refused(Vec<Met>, Fence),
+    /// Nothing is written, because of what each part met.
+    Refused(Vec<Met>),
 }
 
 /// What one part of a refused write met.
@@ -79,12 +76,6 @@ enum Met {
     Other,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fence {
-    Stands,
-    Broken,
-}
-
 impl DynamoLedger {
     pub(super) async fn commit_change(&self, change: Change<'_>) -> Result<Committed, PortError> {
         let now = SystemClock.now();
@@ -96,10 +87,10 @@ impl DynamoLedger {
                 .map(|(cluster, record)| instance_part(&self.tables.capacity, cluster, record, now)),
         );
         for number in 1..=TRIES_MAX {
-            let answer = match (parts.as_slice(), change.turn) {
-                ([], _) => Try::Written,
-                ([part], None) => self.put_part(part).await?,
-                (parts, turn) => self.transact(parts, turn).await?,
+            let answer = match parts.as_slice() {
+                [] => Try::Written,
+                [part] => self.put_part(part).await?,
+                parts => self.transact(parts).await?,
             };
             match answer {
                 Try::Written => {
@@ -109,11 +100,11 @@ impl DynamoLedger {
                     return Ok(Committed::Done);
                 }
                 Try::Conflict => pause(number).await,
-                Try::Refused(met, fence) => {
+                Try::Refused(met) => {
                     // Whoever reads the record again and writes it must not meet the same other writers at
                     // the same moment.
                     pause(1).await;
-                    return verdict(&parts, &met, fence).ok_or_else(|| PortError::Failed {
+                    return verdict(&parts, &met).ok_or_else(|| PortError::Failed {
                         operation: "commit",
                         message: "the transaction was cancelled without a reason".to_owned(),
                     });
@@ -161,30 +152,23 @@ impl DynamoLedger {
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                Ok(Try::Refused(vec![met(part, failed.item())], Fence::Stands))
+                Ok(Try::Refused(vec![met(part, failed.item())]))
             }
             Some(PutItemError::TransactionConflictException(_)) => Ok(Try::Conflict),
             _ => Err(port_error(SERVICE, "PutItem", &error)),
         }
     }
 
-    async fn transact(&self, parts: &[Part], turn: Option<&Turn>) -> Result<Try, PortError> {
+    async fn transact(&self, parts: &[Part]) -> Result<Try, PortError> {
         let mut writes = Vec::new();
         for part in parts {
             writes.push(TransactWriteItem::builder().put(put_of(part)?).build());
-        }
-        if let Some(turn) = turn {
-            writes.push(
-                TransactWriteItem::builder()
-                    .condition_check(self.fence(turn)?)
-                    .build(),
-            );
         }
         let request = self
             .client
             .transact_write_items()
             .set_transact_items(Some(writes));
-        let answer = request.client_request_token(token_of(parts, turn)).send().await;
+        let answer = request.client_request_token(token_of(parts)).send().await;
         let error = match answer {
             Ok(_) => return Ok(Try::Written),
             Err(error) => error,
@@ -197,17 +181,6 @@ impl DynamoLedger {
             Some(other) if other.code() == Some("TransactionConflictException") => Ok(Try::Conflict),
             _ => Err(port_error(SERVICE, "TransactWriteItems", &error)),
         }
-    }
-
-    /// The check that no later cycle has taken the turn.
-    fn fence(&self, turn: &Turn) -> Result<ConditionCheck, PortError> {
-        let check = ConditionCheck::builder()
-            .table_name(&self.tables.capacity)
-            .set_key(Some(key_item(&key::turn(&turn.cluster))))
-            .condition_expression("#epoch = :epoch")
-            .expression_attribute_names("#epoch", EPOCH)
-            .expression_attribute_values(":epoch", number(turn.epoch.get()));
-        check.build().map_err(|error| unbuildable(&error))
     }
 }
 
@@ -316,7 +289,7 @@ fn met(part: &Part, stored: Option<&Item>) -> Met {
     }
 }
 
-/// Reads why a transaction was cancelled: one reason for each part in its order, the fence last.
+/// Reads why a transaction was cancelled: one reason for each part in its order.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 fn read_reasons(parts: &[Part], reasons: &[CancellationReason]) -> Result<Try, PortError> {
     let codes = || {
@@ -345,21 +318,13 @@ fn read_reasons(parts: &[Part], reasons: &[CancellationReason]) -> Result<Try, P
             true => met(part, reason.item()),
             false => Met::Expected,
         });
-    let met: Vec<Met> = met.collect();
-    let broken = reasons.get(parts.len()).is_some_and(failed);
-    Ok(Try::Refused(
-        met,
-        if broken { Fence::Broken } else { Fence::Stands },
-    ))
+    Ok(Try::Refused(met.collect()))
 }
 
 /// What follows from a refused write; `None` when nothing explains it. The task counts before the instance, as its part comes first.
-fn verdict(parts: &[Part], met: &[Met], fence: Fence) -> Option<Committed> {
+fn verdict(parts: &[Part], met: &[Met]) -> Option<Committed> {
     if !met.is_empty() && met.iter().all(|met| *met == Met::Itself) {
         return Some(Committed::Done);
-    }
-    if fence == Fence::Broken {
-        return Some(Committed::TurnLost);
     }
     let moved = parts.iter().zip(met).find(|(_, met)| **met != Met::Expected);
     moved.map(|(part, _)| part.moved)
@@ -367,16 +332,13 @@ fn verdict(parts: &[Part], met: &[Met], fence: Fence) -> Option<Committed> {
 
 /// A token that belongs to the content, so that the repetition of a call whose answer was lost is recognised
 /// for ten minutes. At most 36 characters.
-fn token_of(parts: &[Part], turn: Option<&Turn>) -> String {
+fn token_of(parts: &[Part]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.table.as_bytes());
         // An expiry differs from call to call, and the same token must mean the same request.
         let expires_at = part.item.get(EXPIRES_AT);
         hash.update(format!("{} {:?} {expires_at:?}\n", part.record, part.follows).as_bytes());
-    }
-    if let Some(turn) = turn {
-        hash.update(format!("{} {}\n", turn.cluster, turn.epoch).as_bytes());
     }
     let digest = hash.finalize();
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()

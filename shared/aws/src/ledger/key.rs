@@ -4,17 +4,13 @@
 //! | --- | --- | --- | --- |
 //! | capacity | `cluster#CLUSTER` | `instance#ID` | a capacity record |
 //! | capacity | `attributes#CLUSTER` | `ID` | an instance's attributes |
-//! | capacity | `wake#CLUSTER` | `wake` | generation, attention and pause |
-//! | capacity | `turn#CLUSTER` | `turn` | epoch and lease |
+//! | capacity | `wake#CLUSTER` | `wake` | generation, attention, pause, epoch and lease |
 //! | tasks | `task#ID` | `task` | a task |
 //! | tasks | `waiting#CLUSTER#LANE` | rank | a task's entry in its lane |
 //! | tasks | `lanes#CLUSTER` | `LANE` | a lane |
 //! | tasks | `appointments#CLUSTER` | time and task | an appointment |
 //! | both | `damaged#CLUSTER` | the key it had, and when | a copy of a damaged record |
 //! | tasks | `runtimes#CLUSTER` | `FAMILY` | how long tasks of a family run |
-//!
-//! Generation and turn are apart although both belong to a cluster: a reservation checks the turn in its
-//! transaction, and would collide with everybody who counts up the generation.
 
 use std::fmt;
 
@@ -79,10 +75,6 @@ pub(super) fn damaged(cluster: &ClusterName, of: &Key, at: Timestamp) -> Key {
 
 pub(super) fn wake(cluster: &ClusterName) -> Key {
     key(format!("wake#{cluster}"), "wake")
-}
-
-pub(super) fn turn(cluster: &ClusterName) -> Key {
-    key(format!("turn#{cluster}"), "turn")
 }
 
 pub(super) fn task(task: &TaskId) -> Key {

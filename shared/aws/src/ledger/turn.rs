@@ -1,8 +1,9 @@
-//! Generation, attention and the turn.
+//! Generation, attention and the turn: one record for each cluster, so that a cycle begins with one write and ends
+//! with one.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use berth_control::ports::{
-    Attention, FallAsleep, PassStart, PauseOrder, PortError, Turn, TurnRequest, WakeState,
+    Attention, FallAsleep, PassStart, PauseOrder, PortError, Turn, TurnRequest, WaitingList, WakeState,
 };
 use berth_control::records::request;
 use berth_scheduler::id::{ClusterName, Epoch, Generation};
@@ -17,12 +18,14 @@ use crate::error::port_error;
 /// The fields of a cluster's wake record.
 const GENERATION: &str = "generation";
 const AWAKE: &str = "awake";
+/// Whether nobody waited when it fell asleep.
+const IDLE: &str = "idle";
 /// Since when and why nothing may be started, if so.
 const PAUSE: &str = "pause";
 /// Which command has paused or resumed the cluster.
 const PAUSE_STAMP: &str = "pauseStamp";
-/// The fields of a cluster's turn.
-pub(super) const EPOCH: &str = "epoch";
+/// The fields of its turn.
+const EPOCH: &str = "epoch";
 const OWNER: &str = "owner";
 const UNTIL: &str = "until";
 
@@ -58,20 +61,10 @@ impl DynamoLedger {
         Ok(attention_of(updated.item()))
     }
 
-    pub(super) async fn awaken(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
-        let updated = self
-            .update(Update {
-                key: key::wake(cluster),
-                change: "SET #awake = :yes",
-                condition: None,
-                names: &[("#awake", AWAKE)],
-                values: vec![(":yes", AttributeValue::Bool(true))],
-            })
-            .await?;
-        Ok(PassStart {
-            generation: Generation::new(counter(updated.item(), GENERATION)),
-            pause: pause_of(&key::wake(cluster), updated.item())?,
-        })
+    /// Reads where the next pass begins.
+    pub(super) async fn look_again(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
+        let wake = self.get(&self.tables.capacity, &key::wake(cluster)).await?;
+        pass_start(cluster, &wake.unwrap_or_default())
     }
 
     /// Pauses or resumes a cluster, unless a later command has decided that already.
@@ -107,37 +100,53 @@ impl DynamoLedger {
         pause_of(&key, &wake.unwrap_or_default())
     }
 
+    /// Ends the lease and withdraws attention, in one step.
     pub(super) async fn withdraw_attention(
         &self,
-        cluster: &ClusterName,
+        turn: &Turn,
         seen: Generation,
+        waiting: WaitingList,
     ) -> Result<FallAsleep, PortError> {
         // A generation that nobody has counted up yet is not stored, and was seen as 0.
         let condition = if seen == Generation::new(0) {
-            "attribute_not_exists(#generation) OR #generation = :seen"
+            "#epoch = :epoch AND attribute_exists(#owner) AND \
+             (attribute_not_exists(#generation) OR #generation = :seen)"
         } else {
-            "#generation = :seen"
+            "#epoch = :epoch AND attribute_exists(#owner) AND #generation = :seen"
         };
+        let idle = waiting == WaitingList::Empty;
         let updated = self
             .update(Update {
-                key: key::wake(cluster),
-                change: "SET #awake = :no",
+                key: key::wake(&turn.cluster),
+                change: "SET #awake = :no, #idle = :idle REMOVE #owner, #until",
                 condition: Some(condition),
-                names: &[("#awake", AWAKE), ("#generation", GENERATION)],
+                names: &[
+                    ("#awake", AWAKE),
+                    ("#idle", IDLE),
+                    ("#generation", GENERATION),
+                    ("#owner", OWNER),
+                    ("#until", UNTIL),
+                    ("#epoch", EPOCH),
+                ],
                 values: vec![
                     (":no", AttributeValue::Bool(false)),
+                    (":idle", AttributeValue::Bool(idle)),
                     (":seen", number(seen.get())),
+                    (":epoch", number(turn.epoch.get())),
                 ],
             })
             .await?;
         Ok(match updated {
             Updated::Changed(_) => FallAsleep::Asleep,
+            Updated::Refused(item) if counter(&item, EPOCH) != turn.epoch.get() => FallAsleep::TurnLost,
+            // An earlier try had succeeded, and its answer was lost.
+            Updated::Refused(item) if !item.contains_key(OWNER) => FallAsleep::Asleep,
             Updated::Refused(_) => FallAsleep::Moved,
         })
     }
 
-    /// Takes the turn. A repetition of the call by the same owner takes it again under a newer epoch, so a
-    /// lost answer does no harm.
+    /// Takes the turn and pays attention, in one step. A repetition of the call by the same owner takes it again under
+    /// a newer epoch, so a lost answer does no harm.
     pub(super) async fn lease(
         &self,
         cluster: &ClusterName,
@@ -147,12 +156,18 @@ impl DynamoLedger {
     ) -> Result<TurnRequest, PortError> {
         let updated = self
             .update(Update {
-                key: key::turn(cluster),
-                change: "SET #owner = :owner, #until = :until ADD #epoch :one",
+                key: key::wake(cluster),
+                change: "SET #owner = :owner, #until = :until, #awake = :yes ADD #epoch :one",
                 // ISO 8601 in UTC compares as text as the instants do.
                 condition: Some("attribute_not_exists(#until) OR #until <= :now OR #owner = :owner"),
-                names: &[("#owner", OWNER), ("#until", UNTIL), ("#epoch", EPOCH)],
+                names: &[
+                    ("#owner", OWNER),
+                    ("#until", UNTIL),
+                    ("#awake", AWAKE),
+                    ("#epoch", EPOCH),
+                ],
                 values: vec![
+                    (":yes", AttributeValue::Bool(true)),
                     (":owner", AttributeValue::S(owner.to_owned())),
                     (":until", AttributeValue::S(until.to_string())),
                     (":now", AttributeValue::S(now.to_string())),
@@ -162,12 +177,12 @@ impl DynamoLedger {
             .await?;
         Ok(match updated {
             Updated::Changed(item) => {
-                let epoch = Epoch::new(counter(&item, EPOCH));
-                TurnRequest::Taken(Turn {
+                let turn = Turn {
                     cluster: cluster.clone(),
-                    epoch,
+                    epoch: Epoch::new(counter(&item, EPOCH)),
                     until,
-                })
+                };
+                TurnRequest::Taken(turn, pass_start(cluster, &item)?)
             }
             Updated::Refused(item) => TurnRequest::HeldUntil(until_of(&item).unwrap_or(now)),
         })
@@ -176,7 +191,7 @@ impl DynamoLedger {
     /// Ends the lease. The epoch stays: it only ever rises.
     pub(super) async fn end_lease(&self, turn: &Turn) -> Result<(), PortError> {
         self.update(Update {
-            key: key::turn(&turn.cluster),
+            key: key::wake(&turn.cluster),
             change: "REMOVE #owner, #until",
             condition: Some("#epoch = :epoch"),
             names: &[("#owner", OWNER), ("#until", UNTIL), ("#epoch", EPOCH)],
@@ -191,13 +206,9 @@ impl DynamoLedger {
             .get(&self.tables.capacity, &key::wake(cluster))
             .await?
             .unwrap_or_default();
-        let turn = self
-            .get(&self.tables.capacity, &key::turn(cluster))
-            .await?
-            .unwrap_or_default();
         Ok(WakeState {
             attention: attention_of(&wake),
-            turn_until: until_of(&turn),
+            turn_until: until_of(&wake),
         })
     }
 
@@ -258,10 +269,21 @@ fn pause_of(key: &Key, item: &Item) -> Result<Option<Request>, PortError> {
     item.get(PAUSE).map(read).transpose()
 }
 
+fn pass_start(cluster: &ClusterName, item: &Item) -> Result<PassStart, PortError> {
+    Ok(PassStart {
+        generation: Generation::new(counter(item, GENERATION)),
+        pause: pause_of(&key::wake(cluster), item)?,
+    })
+}
+
 fn attention_of(item: &Item) -> Attention {
-    match item.get(AWAKE) {
-        Some(AttributeValue::Bool(true)) => Attention::Awake,
-        _ => Attention::Asleep,
+    let is_set = |name| item.get(name) == Some(&AttributeValue::Bool(true));
+    if is_set(AWAKE) {
+        Attention::Awake
+    } else if is_set(IDLE) {
+        Attention::Idle
+    } else {
+        Attention::Asleep
     }
 }
 

@@ -76,6 +76,21 @@ impl DynamoLedger {
             .map_err(|error| port_error(SERVICE, "UpdateItem", &error))
     }
 
+    /// Whether the first entry of a lane is at this place or behind it. One that cannot be read keeps nobody waiting.
+    pub(super) async fn is_first(
+        &self,
+        cluster: &ClusterName,
+        lane: &LaneKey,
+        rank: &Rank,
+    ) -> Result<bool, PortError> {
+        let partition = key::waiting_in(cluster, lane);
+        let (entries, _) = self.query(&self.tables.tasks, &partition, None, Some(1)).await?;
+        let first = entries
+            .first()
+            .and_then(|entry| read(entry, waiting_record::from_json).ok());
+        Ok(first.is_none_or(|first| first.rank >= *rank))
+    }
+
     pub(super) async fn unlist_lane(&self, cluster: &ClusterName, lane: &LaneKey) -> Result<(), PortError> {
         let mark = AttributeValue::S(format!("{:016x}", RandomState::new().hash_one(lane.as_str())));
         let key = key_item(&key::lane(cluster, lane));

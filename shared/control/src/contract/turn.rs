@@ -1,8 +1,24 @@
 //! One cycle at a time, and no wake-up is lost.
 
-use super::fixture::{Scope, at, reserved};
+use super::fixture::{Scope, at};
 use super::{Check, Failure, same};
-use crate::ports::{Attention, Change, Committed, FallAsleep, Ledger, Turn, TurnRequest};
+use crate::ports::{Attention, FallAsleep, Ledger, PassStart, Turn, TurnRequest, WaitingList};
+
+async fn begin(
+    ledger: &impl Ledger,
+    scope: &Scope,
+    owner: &str,
+    now: i64,
+    until: i64,
+) -> Result<(Turn, PassStart), Failure> {
+    match ledger
+        .take_turn(&scope.cluster, owner, at(now), at(until))
+        .await?
+    {
+        TurnRequest::Taken(turn, start) => Ok((turn, start)),
+        TurnRequest::HeldUntil(until) => Err(Failure(format!("`{owner}` finds the turn held until {until}"))),
+    }
+}
 
 async fn take(
     ledger: &impl Ledger,
@@ -11,67 +27,7 @@ async fn take(
     now: i64,
     until: i64,
 ) -> Result<Turn, Failure> {
-    match ledger
-        .take_turn(&scope.cluster, owner, at(now), at(until))
-        .await?
-    {
-        TurnRequest::Taken(turn) => Ok(turn),
-        TurnRequest::HeldUntil(until) => Err(Failure(format!("`{owner}` finds the turn held until {until}"))),
-    }
-}
-
-pub(super) async fn only_the_newest_turn_may_write(ledger: &impl Ledger, scope: &Scope) -> Check {
-    let (task, record) = (scope.task("a")?, scope.instance("i")?);
-    ledger
-        .commit(Change {
-            task: Some(&task),
-            ..Change::default()
-        })
-        .await?;
-    ledger
-        .commit(Change {
-            instance: Some((&scope.cluster, &record)),
-            ..Change::default()
-        })
-        .await?;
-    let (reserved_task, reserved_record) = reserved(&task, &record)?;
-    let change = |turn| Change {
-        task: Some(&reserved_task),
-        instance: Some((&scope.cluster, &reserved_record)),
-        turn,
-    };
-    let old = take(ledger, scope, "one", 0, 10).await?;
-    let new = take(ledger, scope, "two", 10, 20).await?;
-    same(
-        "under the old turn",
-        &ledger.commit(change(Some(&old))).await?,
-        &Committed::TurnLost,
-    )?;
-    same(
-        "the task",
-        &ledger.load_task(&task.id).await?,
-        &Some(task.clone()),
-    )?;
-    let alone = Change {
-        task: Some(&reserved_task),
-        turn: Some(&old),
-        ..Change::default()
-    };
-    same(
-        "one record under the old turn",
-        &ledger.commit(alone).await?,
-        &Committed::TurnLost,
-    )?;
-    same(
-        "under the new turn",
-        &ledger.commit(change(Some(&new))).await?,
-        &Committed::Done,
-    )?;
-    same(
-        "the task at last",
-        &ledger.load_task(&task.id).await?,
-        &Some(reserved_task.clone()),
-    )
+    Ok(begin(ledger, scope, owner, now, until).await?.0)
 }
 
 pub(super) async fn a_turn_is_taken_when_free_or_over_or_ones_own(
@@ -120,7 +76,7 @@ pub(super) async fn whoever_brings_news_learns_whether_anybody_is_awake(
 ) -> Check {
     let cluster = &scope.cluster;
     same("at first", &ledger.bump(cluster).await?, &Attention::Asleep)?;
-    let seen = ledger.begin_pass(cluster).await?.generation;
+    let (turn, start) = begin(ledger, scope, "one", 0, 10).await?;
     same("during a pass", &ledger.bump(cluster).await?, &Attention::Awake)?;
     same(
         "the state",
@@ -129,39 +85,100 @@ pub(super) async fn whoever_brings_news_learns_whether_anybody_is_awake(
     )?;
     same(
         "the news",
-        &ledger.fall_asleep(cluster, seen).await?,
+        &ledger
+            .fall_asleep(&turn, start.generation, WaitingList::Empty)
+            .await?,
         &FallAsleep::Moved,
     )?;
     let seen = ledger.begin_pass(cluster).await?.generation;
     same(
         "no news",
-        &ledger.fall_asleep(cluster, seen).await?,
+        &ledger.fall_asleep(&turn, seen, WaitingList::Occupied).await?,
         &FallAsleep::Asleep,
     )?;
-    same("afterwards", &ledger.bump(cluster).await?, &Attention::Asleep)
+    same("afterwards", &ledger.bump(cluster).await?, &Attention::Asleep)?;
+    same("the lease", &ledger.wake_state(cluster).await?.turn_until, &None)
 }
 
-pub(super) async fn a_cluster_with_news_does_not_fall_asleep(ledger: &impl Ledger, scope: &Scope) -> Check {
+pub(super) async fn a_cluster_where_nobody_waits_is_idle(ledger: &impl Ledger, scope: &Scope) -> Check {
     let cluster = &scope.cluster;
-    // A cluster that nobody has ever brought news of.
-    let seen = ledger.begin_pass(cluster).await?.generation;
+    let (turn, start) = begin(ledger, scope, "one", 0, 10).await?;
     same(
-        "no news at all",
-        &ledger.fall_asleep(cluster, seen).await?,
+        "nobody waits",
+        &ledger
+            .fall_asleep(&turn, start.generation, WaitingList::Empty)
+            .await?,
         &FallAsleep::Asleep,
     )?;
-    let seen = ledger.begin_pass(cluster).await?.generation;
-    ledger.bump(cluster).await?;
-    for _ in 0..2 {
-        same(
-            "news",
-            &ledger.fall_asleep(cluster, seen).await?,
-            &FallAsleep::Moved,
-        )?;
-    }
     same(
         "the state",
         &ledger.wake_state(cluster).await?.attention,
+        &Attention::Idle,
+    )?;
+    same("news", &ledger.bump(cluster).await?, &Attention::Idle)?;
+    let (turn, start) = begin(ledger, scope, "two", 1, 11).await?;
+    same("a cycle", &ledger.bump(cluster).await?, &Attention::Awake)?;
+    same(
+        "its pass",
+        &ledger.begin_pass(cluster).await?.generation,
+        &start.generation.next(),
+    )?;
+    ledger.hand_back(&turn).await?;
+    same("handed back", &ledger.bump(cluster).await?, &Attention::Awake)
+}
+
+pub(super) async fn a_cluster_with_news_does_not_fall_asleep(ledger: &impl Ledger, scope: &Scope) -> Check {
+    // A cluster that nobody has ever brought news of.
+    let (turn, start) = begin(ledger, scope, "one", 0, 10).await?;
+    for _ in 0..2 {
+        // The second time, the answer to the first was lost.
+        same(
+            "no news at all",
+            &ledger
+                .fall_asleep(&turn, start.generation, WaitingList::Occupied)
+                .await?,
+            &FallAsleep::Asleep,
+        )?;
+    }
+    let (turn, start) = begin(ledger, scope, "two", 1, 11).await?;
+    ledger.bump(&scope.cluster).await?;
+    for _ in 0..2 {
+        same(
+            "news",
+            &ledger
+                .fall_asleep(&turn, start.generation, WaitingList::Occupied)
+                .await?,
+            &FallAsleep::Moved,
+        )?;
+    }
+    let state = ledger.wake_state(&scope.cluster).await?;
+    same("the state", &state.attention, &Attention::Awake)?;
+    same("the lease", &state.turn_until, &Some(at(11)))
+}
+
+pub(super) async fn only_who_has_the_turn_lets_the_cluster_sleep(
+    ledger: &impl Ledger,
+    scope: &Scope,
+) -> Check {
+    let (old, start) = begin(ledger, scope, "one", 0, 10).await?;
+    let new = take(ledger, scope, "two", 10, 20).await?;
+    same(
+        "under the old turn",
+        &ledger
+            .fall_asleep(&old, start.generation, WaitingList::Occupied)
+            .await?,
+        &FallAsleep::TurnLost,
+    )?;
+    same(
+        "the state",
+        &ledger.wake_state(&scope.cluster).await?.attention,
         &Attention::Awake,
+    )?;
+    same(
+        "under the new turn",
+        &ledger
+            .fall_asleep(&new, start.generation, WaitingList::Occupied)
+            .await?,
+        &FallAsleep::Asleep,
     )
 }

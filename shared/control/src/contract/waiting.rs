@@ -219,6 +219,26 @@ async fn interrupted<T, U>(
     }
 }
 
+pub(super) async fn whoever_leads_a_lane_is_told(ledger: &impl Ledger, scope: &Scope) -> Check {
+    let (first, second) = (
+        waiting(&scope.task_id("a")?, 5, at(7))?,
+        waiting(&scope.task_id("b")?, 5, at(8))?,
+    );
+    let leads = |of: WaitingTask| async move {
+        ledger
+            .leads(&scope.cluster, &lane_key()?, &of.rank)
+            .await
+            .map_err(Failure::from)
+    };
+    same("an empty lane", &leads(second.clone()).await?, &true)?;
+    ledger.enqueue(&scope.cluster, &lane_key()?, &second).await?;
+    same("alone", &leads(second.clone()).await?, &true)?;
+    same("before another one", &leads(first.clone()).await?, &true)?;
+    ledger.enqueue(&scope.cluster, &lane_key()?, &first).await?;
+    same("behind another one", &leads(second).await?, &false)?;
+    same("first", &leads(first).await?, &true)
+}
+
 pub(super) async fn clusters_do_not_see_each_other(ledger: &impl Ledger, scope: &Scope) -> Check {
     let other = scope.other_cluster()?;
     let task = waiting(&scope.task_id("a")?, 5, at(7))?;
@@ -230,7 +250,7 @@ pub(super) async fn clusters_do_not_see_each_other(ledger: &impl Ledger, scope: 
         &only_lane(ledger, &other, 1).await?.lane.heads,
         &vec![],
     )?;
-    ledger.begin_pass(&scope.cluster).await?;
+    ledger.take_turn(&scope.cluster, "one", at(0), at(10)).await?;
     same(
         "the other's attention",
         &ledger.bump(&other).await?,

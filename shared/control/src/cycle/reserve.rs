@@ -1,4 +1,9 @@
-//! Step 4: reserve. One conditional write per admission, in rank order.
+//! Step 4: reserve. Two conditional writes per admission, in rank order: room on the instance, and then the attempt
+//! in the task's record.
+//!
+//! In this order nothing is ever launched without room: a crash in between leaves room for an attempt that was not
+//! begun, which the next cycle strikes off (see [`super::resolve`]). Both writes are plain ones, at half the price of
+//! a transaction.
 
 use std::sync::Arc;
 
@@ -26,7 +31,6 @@ enum Reservation {
     Orphan,
     /// Somebody changed a record meanwhile.
     Conflict,
-    TurnLost,
 }
 
 impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
@@ -41,7 +45,6 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             match self.reserve_one(admission).await? {
                 Reservation::Made(one) => reserved.push(*one),
                 Reservation::Orphan | Reservation::Conflict => return Ok((reserved, Some(PassEnd::Again))),
-                Reservation::TurnLost => return Ok((reserved, Some(PassEnd::TurnLost))),
             }
         }
         Ok((reserved, None))
@@ -76,18 +79,25 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let Ok(instance) = record.reserve(task.attempt(), &task.demand, &task.group, task.outlook()) else {
             return Ok(Reservation::Conflict);
         };
-        let change = Change {
-            task: Some(&task),
+        let room = Change {
             instance: Some((&self.turn.cluster, &instance)),
-            turn: Some(&self.turn),
+            ..Change::default()
         };
-        match ledger.commit(change).await? {
-            Committed::Done => {}
-            Committed::TaskMoved | Committed::InstanceMoved => return Ok(Reservation::Conflict),
-            Committed::TurnLost => return Ok(Reservation::TurnLost),
+        if ledger.commit(room).await? != Committed::Done {
+            return Ok(Reservation::Conflict);
         }
         self.records
             .insert(admission.instance.clone(), Arc::new(instance));
+        let begin = Change {
+            task: Some(&task),
+            ..Change::default()
+        };
+        if ledger.commit(begin).await? != Committed::Done {
+            let attempt = task.attempt();
+            self.change_record(&admission.instance, |record| record.release(&attempt))
+                .await?;
+            return Ok(Reservation::Conflict);
+        }
         let pin = Pin {
             instance: admission.instance.clone(),
             ec2_instance_id,

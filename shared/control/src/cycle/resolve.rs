@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use berth_scheduler::id::{AttemptId, ContainerInstanceArn};
 use berth_scheduler::launch::LaunchOutcome;
-use berth_scheduler::progress::{OpenReservation, ReservedTask, TaskState};
+use berth_scheduler::progress::{OpenReservation, ReservedTask, StartedTask, TaskState};
 use berth_scheduler::report::{TaskReport, TaskStatus};
 use berth_scheduler::timestamp::Timestamp;
 
@@ -13,6 +13,7 @@ use super::reserve::Reserved;
 use super::settle::weightier;
 use super::{Cycle, PassEnd};
 use crate::follow_up::{follow_up, take_out};
+use crate::orphan::strike_off;
 use crate::ports::{Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, Pin, PortError};
 use crate::records::TaskRecord;
 use crate::track::record_own_task;
@@ -52,12 +53,24 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             Err(PortError::Unreadable { .. }) => return Ok(None),
             other => other?,
         };
-        let Some(task) = task.filter(|task| task.progress.attempt == attempt.number) else {
-            self.change_record(instance, |record| record.release(attempt))
-                .await?;
-            return Ok(Some(PassEnd::Again));
+        let task = match task {
+            Some(task) if task.progress.attempt == attempt.number => task,
+            other => {
+                return if strike_off(self.ports.ledger, attempt, other.as_ref()).await? {
+                    self.give_room_back(instance, attempt).await.map(Some)
+                } else {
+                    Ok(Some(PassEnd::Again))
+                };
+            }
         };
         match &task.progress.state {
+            TaskState::Reserved(ReservedTask { instance: other, .. })
+            | TaskState::Started(StartedTask { instance: other, .. })
+                if other != instance =>
+            {
+                // Two cycles have found room for the same attempt, and one of them has begun it.
+                self.give_room_back(instance, attempt).await.map(Some)
+            }
             TaskState::Reserved(reserved) => match reserved.open_reservation(now) {
                 OpenReservation::Wait => Ok(None),
                 OpenReservation::CallAgain => self.call_again(&task, reserved, now).await,
@@ -72,11 +85,19 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 // A run whose end was recorded before its start may be due for another one, and nothing but this
                 // reservation may tell.
                 follow_up(self.ports, task).await?;
-                self.change_record(instance, |record| record.release(attempt))
-                    .await?;
-                Ok(Some(PassEnd::Again))
+                self.give_room_back(instance, attempt).await.map(Some)
             }
         }
+    }
+
+    async fn give_room_back(
+        &mut self,
+        instance: &ContainerInstanceArn,
+        attempt: &AttemptId,
+    ) -> Result<PassEnd, PortError> {
+        self.change_record(instance, |record| record.release(attempt))
+            .await?;
+        Ok(PassEnd::Again)
     }
 
     /// Sends the same call with the same token: ECS answers with the task if an earlier call started it. A
@@ -98,13 +119,10 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let calling = task.after(progress);
         let change = Change {
             task: Some(&calling),
-            turn: Some(&self.turn),
             ..Change::default()
         };
-        match self.ports.ledger.commit(change).await? {
-            Committed::Done => {}
-            Committed::TurnLost => return Ok(Some(PassEnd::TurnLost)),
-            Committed::TaskMoved | Committed::InstanceMoved => return Ok(Some(PassEnd::Again)),
+        if self.ports.ledger.commit(change).await? != Committed::Done {
+            return Ok(Some(PassEnd::Again));
         }
         let reserved = Reserved::found(
             calling,

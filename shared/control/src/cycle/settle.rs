@@ -206,7 +206,6 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                 .commit(Change {
                     task: Some(&task),
                     instance,
-                    turn: None,
                 })
                 .await?
             {
@@ -219,7 +218,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
                     }
                     return Ok(Committed::Done);
                 }
-                moved @ (Committed::TaskMoved | Committed::TurnLost) => return Ok(moved),
+                Committed::TaskMoved => return Ok(Committed::TaskMoved),
             }
         }
     }
@@ -285,7 +284,6 @@ pub(super) fn weightier(one: Option<PassEnd>, other: Option<PassEnd>) -> Option<
         PassEnd::Again => 0,
         PassEnd::Later => 1,
         PassEnd::Complete => 2,
-        PassEnd::TurnLost => 3,
     };
     one.into_iter().chain(other).max_by_key(weight)
 }

@@ -7,7 +7,7 @@ use berth_scheduler::progress::TaskState;
 use berth_scheduler::waiting::{LaneTail, Rank};
 
 use super::Cycle;
-use crate::ports::{Change, Clock, Inspector, Launcher, Ledger, Messenger, PortError, StoredLane};
+use crate::ports::{Change, Clock, Committed, Inspector, Launcher, Ledger, Messenger, PortError, StoredLane};
 use crate::records::TaskRecord;
 
 impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
@@ -45,10 +45,9 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         };
         let change = Change {
             instance: Some((&self.turn.cluster, &restored)),
-            turn: Some(&self.turn),
             ..Change::default()
         };
-        if self.ports.ledger.commit(change).await? == crate::ports::Committed::Done {
+        if self.ports.ledger.commit(change).await? == Committed::Done {
             self.records.insert(reserved.instance.clone(), Arc::new(restored));
         }
         Ok(())

@@ -7,6 +7,7 @@ use berth_scheduler::timestamp::Timestamp;
 
 use super::{ReconcileReport, repair};
 use crate::follow_up::appoint;
+use crate::orphan::strike_off;
 use crate::ports::{Clock, Inspector, Ledger, Messenger, PortError, Ports};
 use crate::records::TaskRecord;
 use crate::track::change_instance;
@@ -30,10 +31,7 @@ pub(super) async fn settle<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
                     let damage = repair::set_task_aside(ports, cluster, &attempt.task).await?;
                     report.damage.extend(damage);
                 }
-                other => {
-                    let task = other?.filter(|task| task.progress.attempt == attempt.number);
-                    unresolved |= settle_one(ports, cluster, view.record.arn(), attempt, task).await?;
-                }
+                other => unresolved |= settle_one(ports, cluster, view.record.arn(), attempt, other?).await?,
             }
         }
     }
@@ -48,7 +46,7 @@ fn at_once(task: &TaskRecord) -> Timestamp {
         .saturating_add_millis(task.revision.get())
 }
 
-/// `task` is the task's record if this attempt is its newest one.
+/// Tells whether it is left for a cycle to resolve.
 async fn settle_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     ports: Ports<'_, L, E, M, C>,
     cluster: &ClusterName,
@@ -56,9 +54,12 @@ async fn settle_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     attempt: &AttemptId,
     task: Option<TaskRecord>,
 ) -> Result<bool, PortError> {
-    match task.as_ref().map(|task| &task.progress.state) {
-        Some(TaskState::Reserved(_)) => return Ok(true),
-        Some(TaskState::Started(started)) => {
+    let current = task
+        .as_ref()
+        .filter(|task| task.progress.attempt == attempt.number);
+    match current.map(|task| (task, &task.progress.state)) {
+        Some((_, TaskState::Reserved(reserved))) if reserved.instance == *instance => return Ok(true),
+        Some((_, TaskState::Started(started))) if started.instance == *instance => {
             change_instance(ports.ledger, cluster, instance, |record| {
                 record.place(attempt, started.task.clone(), started.started_at)
             })
@@ -66,12 +67,14 @@ async fn settle_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             return Ok(false);
         }
         // Its run has ended unseen by its lane: the admitter puts it back, before its room is given up.
-        Some(TaskState::Waiting { .. }) => {
-            if let Some(task) = &task {
-                appoint(ports.ledger, task, at_once(task)).await?;
+        Some((task, TaskState::Waiting { .. })) => appoint(ports.ledger, task, at_once(task)).await?,
+        // The attempt was begun elsewhere, or is over.
+        Some(_) => {}
+        None => {
+            if !strike_off(ports.ledger, attempt, task.as_ref()).await? {
+                return Ok(true);
             }
         }
-        Some(TaskState::Doubt { .. } | TaskState::Final(_)) | None => {}
     }
     change_instance(ports.ledger, cluster, instance, |record| record.release(attempt)).await?;
     Ok(false)

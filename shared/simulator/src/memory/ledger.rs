@@ -6,7 +6,7 @@ use std::sync::Arc;
 use berth_control::damage::{Damaged, RecordName, Replaced, Replacement};
 use berth_control::ports::{
     Attention, Change, Committed, FallAsleep, Ledger, PassStart, PauseOrder, PortError, StoredLane, Turn,
-    TurnRequest, WakeState,
+    TurnRequest, WaitingList, WakeState,
 };
 use berth_control::records::{Appointment, LaneRecord, TaskRecord, lane as lane_record};
 use berth_scheduler::attributes::AttributeSet;
@@ -38,9 +38,6 @@ impl Ledger for MemoryLedger {
         let mut tables = self.tables.borrow_mut();
         if tables.is_stored(&change) {
             return Ok(Committed::Done);
-        }
-        if change.turn.is_some_and(|turn| !tables.holds(turn)) {
-            return Ok(Committed::TurnLost);
         }
         if change.task.is_some_and(|task| tables.refuse_task(task)) {
             return Ok(Committed::TaskMoved);
@@ -172,6 +169,15 @@ impl Ledger for MemoryLedger {
             }
         });
         Ok(())
+    }
+
+    async fn leads(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<bool, PortError> {
+        let tables = self.tables.borrow();
+        let waiting = tables.clusters.get(cluster).and_then(|it| it.waiting.get(lane));
+        let mut before = waiting
+            .into_iter()
+            .flat_map(|waiting| waiting.range(..rank.clone()));
+        Ok(before.all(|(rank, _)| tables.is_damaged(&entry_name(lane, rank))))
     }
 
     async fn load_lanes(
@@ -370,24 +376,19 @@ impl Ledger for MemoryLedger {
             }
             tables.turn.epoch = tables.turn.epoch.next();
             tables.turn.holder = Some((owner.to_owned(), until));
-            TurnRequest::Taken(Turn {
+            tables.attention = Some(Attention::Awake);
+            let turn = Turn {
                 cluster: cluster.clone(),
                 epoch: tables.turn.epoch,
                 until,
-            })
+            };
+            TurnRequest::Taken(turn, tables.pass_start())
         }))
     }
 
     async fn begin_pass(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
-        self.meter(Write::Turn, Pricing::Plain, || 0);
         self.pause().await;
-        Ok(self.with(cluster, |tables| {
-            tables.attention = Some(Attention::Awake);
-            PassStart {
-                generation: tables.generation,
-                pause: tables.pause.as_ref().and_then(|order| order.pause.clone()),
-            }
-        }))
+        Ok(self.with(cluster, |tables| tables.pass_start()))
     }
 
     async fn hand_back(&self, turn: &Turn) -> Result<(), PortError> {
@@ -400,13 +401,27 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    async fn fall_asleep(&self, cluster: &ClusterName, seen: Generation) -> Result<FallAsleep, PortError> {
+    async fn fall_asleep(
+        &self,
+        turn: &Turn,
+        seen: Generation,
+        waiting: WaitingList,
+    ) -> Result<FallAsleep, PortError> {
         self.meter(Write::Turn, Pricing::Plain, || 0);
-        Ok(self.with(cluster, |tables| {
-            if tables.generation != seen {
-                return FallAsleep::Moved;
+        Ok(self.with(&turn.cluster, |tables| {
+            if tables.turn.epoch != turn.epoch {
+                return FallAsleep::TurnLost;
             }
-            tables.attention = Some(Attention::Asleep);
+            if tables.turn.holder.is_some() {
+                if tables.generation != seen {
+                    return FallAsleep::Moved;
+                }
+                tables.turn.holder = None;
+                tables.attention = Some(match waiting {
+                    WaitingList::Empty => Attention::Idle,
+                    WaitingList::Occupied => Attention::Asleep,
+                });
+            }
             FallAsleep::Asleep
         }))
     }

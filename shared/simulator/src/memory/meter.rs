@@ -96,12 +96,13 @@ impl MemoryLedger {
         }
     }
 
-    /// One record alone is a plain write; several, or one under the fence of a turn, are a transaction.
+    /// One record alone is a plain write; two are a transaction.
     pub(super) fn meter_commit(&self, change: &Change<'_>) {
-        let parts = usize::from(change.task.is_some())
-            + usize::from(change.instance.is_some())
-            + usize::from(change.turn.is_some());
-        let pricing = if parts > 1 { Pricing::Twice } else { Pricing::Plain };
+        let pricing = if change.task.is_some() && change.instance.is_some() {
+            Pricing::Twice
+        } else {
+            Pricing::Plain
+        };
         if let Some(record) = change.task {
             self.meter(Write::Tasks, pricing, || item_bytes(&task::to_json(record)));
         }
@@ -109,9 +110,6 @@ impl MemoryLedger {
             self.meter(Write::Capacity, pricing, || {
                 item_bytes(&instance::to_json(record))
             });
-        }
-        if change.turn.is_some() {
-            self.meter(Write::Turn, pricing, || 0);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use berth_control::ports::{LaunchCall, Turn};
+use berth_control::ports::LaunchCall;
 use berth_control::records::TaskRecord;
 use berth_scheduler::id::ClusterName;
 use berth_scheduler::instance::InstanceRecord;
@@ -57,7 +57,6 @@ pub(super) struct OwnedChange {
     pub(super) by: InvocationNumber,
     pub(super) task: Option<TaskRecord>,
     pub(super) instance: Option<(ClusterName, InstanceRecord)>,
-    pub(super) turn: Option<Turn>,
 }
 
 /// What is due, in order; what is due at the same moment, in the order it was planned.

@@ -2,9 +2,11 @@
 
 use berth_control::ports::{
     Attention, Change, Committed, DescribedInstance, FallAsleep, Inspector as _, LaunchCall, Launcher as _,
-    Ledger as _, PassStart, PortError, Turn, TurnRequest,
+    Ledger as _, PassStart, PortError, Turn, TurnRequest, WaitingList,
 };
+use berth_control::records::TaskRecord;
 use berth_scheduler::id::{ClusterName, ContainerInstanceArn, Generation, TaskArn};
+use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::launch::{LaunchOutcome, RefusalKind};
 use berth_scheduler::progress::TaskState;
 use berth_scheduler::report::TaskReport;
@@ -64,41 +66,78 @@ pub(super) fn commit(world: &World, mut change: OwnedChange) -> Result<Committed
                 .instance
                 .as_ref()
                 .map(|(cluster, record)| (cluster, record)),
-            turn: change.turn.as_ref(),
         }),
     )?;
     world.note(|| describe_commit(&change, committed));
     if committed != Committed::Done {
         return Ok(committed);
     }
-    let mut referee = world.referee.borrow_mut();
     if let Some(task) = &change.task {
-        referee.task_stored(task_before.as_ref(), task);
+        world.referee.borrow_mut().task_stored(task_before.as_ref(), task);
+        if world.has(Mutation::DequeueAtReservation) && begins(task_before.as_ref(), task) {
+            let (lane, rank) = (&task.lane, &task.rank);
+            at_once(world.ledger.dequeue(&task.cluster, lane, rank, task.revision))?;
+        }
     }
     if let Some((_, record)) = &change.instance {
-        referee.instance_stored(
+        world.referee.borrow_mut().instance_stored(
             instance_before.as_ref(),
             record,
             !world.is_on(FaultKind::StaleDescribe),
         );
-    }
-    if let (Some(task), Some(_), Some(before), Some(_)) =
-        (&change.task, &change.turn, &instance_before, &change.instance)
-        && task_before.as_ref() != Some(task)
-    {
-        // An entry that was damaged a moment ago is seen by nobody.
-        let waiting_now = world.waiters(&task.cluster);
-        let policy = world.policy();
-        referee.reserved(change.by, task, before, policy, &waiting_now);
-        if world.has(Mutation::DequeueAtReservation) {
-            at_once(
-                world
-                    .ledger
-                    .dequeue(&task.cluster, &task.lane, &task.rank, task.revision),
-            )?;
+        if let Some(before) = &instance_before {
+            watch_reservations(world, change.by, before, record)?;
         }
     }
     Ok(committed)
+}
+
+/// Whether this is the beginning of an attempt.
+fn begins(before: Option<&TaskRecord>, after: &TaskRecord) -> bool {
+    let waited = before.is_some_and(|it| matches!(it.progress.state, TaskState::Waiting { .. }));
+    waited && matches!(after.progress.state, TaskState::Reserved(_))
+}
+
+/// Whether this is to strike off an attempt that was not begun.
+pub(super) fn strikes_off(world: &World, change: &OwnedChange) -> Result<bool, PortError> {
+    let Some(task) = &change.task else {
+        return Ok(false);
+    };
+    let before = at_once(world.ledger.load_task(&task.id))?;
+    Ok(before.is_some_and(|before| {
+        let waits = |it: &TaskRecord| matches!(it.progress.state, TaskState::Waiting { .. });
+        waits(&before) && waits(task) && before.progress.attempt < task.progress.attempt
+    }))
+}
+
+/// Room was taken on an instance: did somebody wait for it who comes first?
+fn watch_reservations(
+    world: &World,
+    by: InvocationNumber,
+    before: &InstanceRecord,
+    after: &InstanceRecord,
+) -> Result<(), PortError> {
+    let known = &before.state().reservations;
+    let new = after.pending_attempts().filter(|it| !known.contains_key(*it));
+    for attempt in new {
+        let Some(task) = at_once(world.ledger.load_task(&attempt.task))? else {
+            continue;
+        };
+        let is_put_back = match &task.progress.state {
+            TaskState::Reserved(reserved) => {
+                task.progress.attempt == attempt.number && reserved.instance == *after.arn()
+            }
+            _ => false,
+        };
+        if !is_put_back {
+            // An entry that was damaged a moment ago is seen by nobody.
+            let waiting_now = world.waiters(&task.cluster);
+            let policy = world.policy();
+            let mut referee = world.referee.borrow_mut();
+            referee.reserved(by, &task, before, policy, &waiting_now);
+        }
+    }
+    Ok(())
 }
 
 fn describe_commit(change: &OwnedChange, committed: Committed) -> String {
@@ -165,13 +204,14 @@ pub(super) fn take_turn(
     until: Timestamp,
 ) -> Result<TurnRequest, PortError> {
     let answer = at_once(world.ledger.take_turn(cluster, owner, now, until))?;
-    if let TurnRequest::Taken(turn) = &answer {
-        world.referee.borrow_mut().turn_taken(cluster, turn.epoch);
-    }
     world.note(|| match &answer {
-        TurnRequest::Taken(turn) => format!("#{} takes the turn {}", by.0, turn.epoch),
+        TurnRequest::Taken(turn, _) => format!("#{} takes the turn {}", by.0, turn.epoch),
         TurnRequest::HeldUntil(_) => format!("#{} finds the turn taken", by.0),
     });
+    if let TurnRequest::Taken(turn, start) = &answer {
+        world.referee.borrow_mut().turn_taken(cluster, turn.epoch);
+        pass_begins(world, by, cluster, start);
+    }
     Ok(answer)
 }
 
@@ -181,6 +221,11 @@ pub(super) fn begin_pass(
     cluster: &ClusterName,
 ) -> Result<PassStart, PortError> {
     let start = at_once(world.ledger.begin_pass(cluster))?;
+    pass_begins(world, by, cluster, &start);
+    Ok(start)
+}
+
+fn pass_begins(world: &World, by: InvocationNumber, cluster: &ClusterName, start: &PassStart) {
     let generation = start.generation;
     let waiters = world.waiters(cluster);
     world.note(|| {
@@ -191,7 +236,6 @@ pub(super) fn begin_pass(
         )
     });
     world.referee.borrow_mut().pass_begins(by, cluster, waiters);
-    Ok(start)
 }
 
 pub(super) fn hand_back(world: &World, by: InvocationNumber, turn: &Turn) -> Result<(), PortError> {
@@ -202,16 +246,28 @@ pub(super) fn hand_back(world: &World, by: InvocationNumber, turn: &Turn) -> Res
 pub(super) fn fall_asleep(
     world: &World,
     by: InvocationNumber,
-    cluster: &ClusterName,
+    turn: &Turn,
     seen: Generation,
+    waiting: WaitingList,
 ) -> Result<FallAsleep, PortError> {
     let seen = if world.has(Mutation::SleepUnchecked) {
-        Generation::new(world.bumps.borrow().get(cluster).copied().unwrap_or(0))
+        let bumps = world.bumps.borrow();
+        Generation::new(bumps.get(&turn.cluster).copied().unwrap_or(0))
     } else {
         seen
     };
-    let answer = at_once(world.ledger.fall_asleep(cluster, seen))?;
-    world.note(|| format!("#{} falls asleep at generation {seen}: {answer:?}", by.0));
+    let waiting = if world.has(Mutation::IdleTooSoon) {
+        WaitingList::Empty
+    } else {
+        waiting
+    };
+    let answer = at_once(world.ledger.fall_asleep(turn, seen, waiting))?;
+    world.note(|| {
+        format!(
+            "#{} falls asleep at generation {seen}, {waiting:?}: {answer:?}",
+            by.0
+        )
+    });
     Ok(answer)
 }
 

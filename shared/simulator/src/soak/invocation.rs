@@ -8,7 +8,7 @@ use berth_control::ports::{Clock as _, PortError, Ports};
 use berth_control::reconcile::reconcile;
 use berth_control::settings::Settings;
 use berth_control::track::{track_instance, track_task};
-use berth_control::wake::announce;
+use berth_control::wake::{News, announce};
 use berth_scheduler::timestamp::Timestamp;
 
 use super::agenda::InvocationNumber;
@@ -90,7 +90,7 @@ pub(super) async fn capacity_tracker(world: Rc<World>, number: InvocationNumber,
     world.trackers.borrow_mut().insert(number);
     let (EcsEvent::Instance { cluster, .. } | EcsEvent::Task { cluster, .. }) = &*event;
     if world.has(Mutation::AnnounceBeforeWrite) {
-        if let Err(error) = announce(&own, &own, cluster).await {
+        if let Err(error) = announce(&own, &own, cluster, News::Room).await {
             return End::Event(Err(error));
         }
         own.muted.set(true);

@@ -59,8 +59,16 @@ mutations! {
     DequeueAtReservation, "dequeued at the reservation", [ForeignTask, AgentLost];
     /// A wake message comes back while the lease of its dead holder stands.
     EarlyRedelivery, "a wake comes back before the lease is over", [CrashBefore, CrashAfter];
-    /// The cluster falls asleep before the turn is handed back.
-    AsleepBeforeHandBack, "asleep before the turn is handed back", [];
+    /// A cluster is idle although somebody waits.
+    IdleTooSoon, "idle although somebody waits", [];
+    /// News are not counted while somebody is awake.
+    UncountedNews, "news are not counted while somebody is awake", [];
+    /// Whoever leads a lane is not announced.
+    QuietInFront, "the first of a lane is not announced", [];
+    /// The lanes are not looked at again after somebody was started.
+    NoSecondLook, "no second look at the lanes", [];
+    /// Room is given back whose attempt may still be begun.
+    NoStrike, "room of an attempt that may still be begun is given back", [Pause, CrashAfter, LateWrite];
     /// Capacity records are read as they were two seconds ago.
     StaleRead, "stale reads of capacity records", [];
     /// Writes do not check revisions.

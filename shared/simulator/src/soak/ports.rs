@@ -3,11 +3,11 @@
 mod ecs;
 mod ledger;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use berth_control::intake::DeadLetter;
-use berth_control::ports::{Clock, Messenger, PortError, Turn};
+use berth_control::ports::{Clock, Messenger, PortError};
 use berth_scheduler::id::ClusterName;
 use berth_scheduler::timestamp::Timestamp;
 
@@ -27,7 +27,6 @@ pub(super) struct SoakPorts {
     /// For mutations: whether anything was written, and whether news are kept back.
     wrote: Cell<bool>,
     pub(super) muted: Cell<bool>,
-    kept_turn: RefCell<Option<Turn>>,
 }
 
 impl SoakPorts {
@@ -48,7 +47,6 @@ impl SoakPorts {
             skew_ms: i64::try_from(skew).unwrap_or(0) - SKEW_MS_MAX + fast_ms,
             wrote: Cell::new(false),
             muted: Cell::new(false),
-            kept_turn: RefCell::default(),
         }
     }
 
@@ -164,7 +162,6 @@ impl SoakPorts {
 
 impl Messenger for SoakPorts {
     async fn wake(&self, cluster: &ClusterName, delay_seconds: u16) -> Result<(), PortError> {
-        self.hand_back_kept_turn().await?;
         let send = |world: &World| {
             world.note(|| format!("#{} wakes `{cluster}` in {delay_seconds} s", self.invocation.0));
             world.send_wake(cluster, delay_seconds);

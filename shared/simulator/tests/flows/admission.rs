@@ -1,8 +1,8 @@
 //! Intake and the admission cycle.
 
-use berth_control::cycle::{CycleEnd, TURN_LEASE_MS};
+use berth_control::cycle::CycleEnd;
 use berth_control::intake::InboundMessage;
-use berth_control::ports::{FallAsleep, Ledger, TurnRequest};
+use berth_control::ports::Ledger;
 use berth_scheduler::launch::{LaunchOutcome, Refusal};
 use berth_scheduler::progress::{Outcome, TaskState};
 use serde_json::json;
@@ -145,7 +145,8 @@ fn a_refused_task_is_in_its_old_place_and_its_next_attempt_has_a_new_token() {
     world.answer(refused("RESOURCE:MEMORY"));
     world.send(&[submission("high", 9, "small")]);
     world.send(&[submission("low", 1, "small")]);
-    // The first cycle closed the instance; the second one starts both, the refused one first.
+    world.cycle();
+    // The first cycle closed the instance; the next one starts both, the refused one first.
     assert_eq!(world.launched(), ["high", "high", "low"]);
     let calls = world.ecs.calls.borrow();
     assert_ne!(calls[0].client_token, calls[1].client_token);
@@ -299,51 +300,6 @@ fn a_missing_right_is_no_fault_of_the_task() {
     assert!(world.hold().to_string().contains("ecs:RunTask"));
     world.cycle();
     assert_eq!(world.launched(), ["t", "t"]);
-}
-
-#[test]
-fn a_wake_that_finds_the_turn_taken_makes_its_holder_look_again() {
-    let world = World::with_instances(&["a"]);
-    let until = world.deadline();
-    let taken = now(world
-        .ledger
-        .take_turn(&cluster(), "other", world.clock_now(), until))
-    .unwrap();
-    let TurnRequest::Taken(turn) = taken else { panic!() };
-    let seen = now(world.ledger.begin_pass(&cluster())).unwrap().generation;
-    assert_eq!(world.cycle(), CycleEnd::HeldByAnother);
-    now(world.ledger.hand_back(&turn)).unwrap();
-    assert_eq!(
-        now(world.ledger.fall_asleep(&cluster(), seen)).unwrap(),
-        FallAsleep::Moved
-    );
-}
-
-#[test]
-fn a_holder_that_died_is_followed_when_its_lease_is_over_and_can_reserve_no_more() {
-    let world = World::with_instances(&["a"]);
-    let until = world.clock_now().saturating_add_millis(TURN_LEASE_MS);
-    let taken = now(world
-        .ledger
-        .take_turn(&cluster(), "dead", world.clock_now(), until))
-    .unwrap();
-    let TurnRequest::Taken(old) = taken else { panic!() };
-    world.send(&[submission("t", 0, "small")]);
-    assert!(world.launched().is_empty());
-    world.pass_seconds(60);
-    world.cycle();
-    assert_eq!(world.launched(), ["t"]);
-    let task = world.task("t");
-    let late = task.after(task.progress.clone());
-    let change = berth_control::ports::Change {
-        task: Some(&late),
-        instance: None,
-        turn: Some(&old),
-    };
-    assert_eq!(
-        now(world.ledger.commit(change)).unwrap(),
-        berth_control::ports::Committed::TurnLost
-    );
 }
 
 #[test]

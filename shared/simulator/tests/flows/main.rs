@@ -13,6 +13,8 @@ mod damage;
 mod lifetime;
 mod placement;
 mod reconciliation;
+mod reserving;
 mod status;
 mod tracking;
+mod waking;
 mod world;

@@ -86,7 +86,12 @@ fn a_lost_wake_up_is_made_good() {
     world.send(&[submission("t", 0, "small")]);
     world.register(&report("a", 1, 512));
     // Somebody marked the cluster awake and died; the wake message is lost.
-    now(world.ledger.begin_pass(&cluster())).unwrap();
+    let now_ms = world.clock_now();
+    now(world
+        .ledger
+        .take_turn(&cluster(), "dead", now_ms, now_ms.saturating_add_millis(1)))
+    .unwrap();
+    world.pass_seconds(1);
     world.queues.wakes.borrow_mut().clear();
     assert_eq!(run(&world).rescued, 1);
     assert_eq!(*world.queues.wakes.borrow(), [0]);

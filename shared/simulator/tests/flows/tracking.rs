@@ -25,7 +25,7 @@ fn an_older_report_changes_nothing_and_a_repeated_one_is_announced_again() {
 #[test]
 fn what_lets_nobody_start_wakes_nobody() {
     let world = World::with_instances(&["a"]);
-    world.send(&[submission("t", 0, "small")]);
+    world.send(&[submission("t", 0, "small"), submission("waits", 0, "huge")]);
     world.queues.wakes.borrow_mut().clear();
     assert_eq!(world.observe(&report("a", 2, 412)), Tracked::Noted);
     world.observe_task(&world.task_report(0, TaskStatus::Running));

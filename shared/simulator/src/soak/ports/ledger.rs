@@ -3,7 +3,7 @@
 use berth_control::damage::{Damaged, Replaced, Replacement};
 use berth_control::ports::{
     Attention, Change, Clock, Committed, FallAsleep, Ledger, PassStart, PauseOrder, PortError, StoredLane,
-    Turn, TurnRequest, WakeState,
+    Turn, TurnRequest, WaitingList, WakeState,
 };
 use berth_control::records::{Appointment, LaneRecord, TaskRecord};
 use berth_scheduler::attributes::AttributeSet;
@@ -49,7 +49,6 @@ impl Ledger for SoakPorts {
             instance: change
                 .instance
                 .map(|(cluster, record)| (cluster.clone(), record.clone())),
-            turn: change.turn.cloned(),
         };
         self.before(Service::Ledger, "commit").await?;
         if world.hits(FaultKind::LateWrite) {
@@ -67,6 +66,9 @@ impl Ledger for SoakPorts {
             world.note(|| format!("#{} commit meets another one: {moved:?}", self.invocation.0));
             self.after("commit").await?;
             return Ok(moved);
+        }
+        if self.has(Mutation::NoStrike) && effect::strikes_off(world, &owned)? {
+            return Ok(Committed::Done);
         }
         let committed = effect::commit(world, owned)?;
         self.wrote.set(self.wrote.get() || committed == Committed::Done);
@@ -189,12 +191,25 @@ impl Ledger for SoakPorts {
         .await
     }
 
+    async fn leads(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<bool, PortError> {
+        self.table("leads", |world| {
+            if world.has(Mutation::QuietInFront) {
+                return Ok(false);
+            }
+            effect::at_once(world.ledger.leads(cluster, lane, rank))
+        })
+        .await
+    }
+
     async fn load_lanes(
         &self,
         cluster: &ClusterName,
         heads_max: usize,
     ) -> Result<Vec<StoredLane>, PortError> {
         let read = |world: &World| {
+            if heads_max == 1 && world.has(Mutation::NoSecondLook) {
+                return Ok(Vec::new());
+            }
             let mut lanes = effect::at_once(world.ledger.load_lanes(cluster, heads_max))?;
             if world.has(Mutation::LastFirst) {
                 for stored in &mut lanes {
@@ -277,8 +292,9 @@ impl Ledger for SoakPorts {
     }
 
     async fn bump(&self, cluster: &ClusterName) -> Result<Attention, PortError> {
-        if self.muted.get() || self.has(Mutation::SilentRepeat) && self.muted_unless_written() {
-            return Ok(Attention::Awake);
+        if self.has(Mutation::UncountedNews) {
+            let state = self.wake_state(cluster).await?;
+            return Ok(state.attention);
         }
         self.table("bump", |world| effect::bump(world, self.invocation, cluster))
             .await
@@ -303,31 +319,34 @@ impl Ledger for SoakPorts {
     }
 
     async fn hand_back(&self, turn: &Turn) -> Result<(), PortError> {
-        if self.has(Mutation::AsleepBeforeHandBack) {
-            *self.kept_turn.borrow_mut() = Some(turn.clone());
-            return Ok(());
-        }
         self.table("hand_back", |world| {
             effect::hand_back(world, self.invocation, turn)
         })
         .await
     }
 
-    async fn fall_asleep(&self, cluster: &ClusterName, seen: Generation) -> Result<FallAsleep, PortError> {
-        let asleep = self
-            .table("fall_asleep", |world| {
-                effect::fall_asleep(world, self.invocation, cluster, seen)
-            })
-            .await;
-        self.hand_back_kept_turn().await?;
-        asleep
+    async fn fall_asleep(
+        &self,
+        turn: &Turn,
+        seen: Generation,
+        waiting: WaitingList,
+    ) -> Result<FallAsleep, PortError> {
+        self.table("fall_asleep", |world| {
+            effect::fall_asleep(world, self.invocation, turn, seen, waiting)
+        })
+        .await
     }
 
     async fn wake_state(&self, cluster: &ClusterName) -> Result<WakeState, PortError> {
-        self.table("wake_state", |world| {
-            effect::at_once(world.ledger.wake_state(cluster))
-        })
-        .await
+        let mut state = self
+            .table("wake_state", |world| {
+                effect::at_once(world.ledger.wake_state(cluster))
+            })
+            .await?;
+        if self.muted.get() || self.has(Mutation::SilentRepeat) && self.muted_unless_written() {
+            state.attention = Attention::Idle;
+        }
+        Ok(state)
     }
 
     async fn load_damaged(&self, cluster: &ClusterName) -> Result<Vec<Damaged>, PortError> {
@@ -365,18 +384,5 @@ impl SoakPorts {
 
     fn tracks(&self) -> bool {
         self.world.trackers.borrow().contains(&self.invocation)
-    }
-
-    /// For the mutation that hands the turn back last.
-    pub(super) async fn hand_back_kept_turn(&self) -> Result<(), PortError> {
-        let kept = self.kept_turn.borrow_mut().take();
-        if let Some(turn) = kept {
-            self.sleep(1_000).await;
-            self.table("hand_back", |world| {
-                effect::hand_back(world, self.invocation, &turn)
-            })
-            .await?;
-        }
-        Ok(())
     }
 }
