@@ -32,6 +32,8 @@ pub enum Tracked {
     RunAgain,
     /// It repeats what is recorded.
     Known,
+    /// It is newer than what is recorded, and tells only what follows from that.
+    Expected,
     /// It is older than what is recorded.
     Stale,
     /// It concerns nothing that Berth keeps.
@@ -74,6 +76,7 @@ pub(crate) async fn record_report<L: Ledger>(
         let record = match observe(stored.as_ref(), report) {
             Observed::Stale => return Ok(Tracked::Stale),
             Observed::Unchanged => return Ok(Tracked::Known),
+            Observed::Expected => return Ok(Tracked::Expected),
             Observed::Updated(record) => record,
         };
         // The attributes of one that was gone may have been removed since.

@@ -4,15 +4,22 @@
 //! its task is known to have ended. Free room is the smaller of two views (see [`InstanceRecord::room`]), so
 //! that neither a late report nor a lost one can make Berth promise the same room twice.
 
+mod observation;
+mod remaining;
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::observation::report_counts;
+pub use self::observation::{Observed, observe};
+pub use self::remaining::{Remaining, Reported};
+use self::room::room;
 use crate::attributes::Fingerprint;
-use crate::eni;
 use crate::id::{
     AttemptId, ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision, TaskArn, TaskGroup,
 };
 use crate::quantity::EniCount;
-use crate::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
+use crate::report::{AgentConnection, InstanceStatus};
 use crate::reservation::{OtherTask, PlacedTask, ReportInclusion, Reservation, ReservationState, TaskStage};
 use crate::resources::{Demand, EniRoom, Resources, Room, Shortfall};
 use crate::run_time::RunOutlook;
@@ -31,7 +38,7 @@ pub struct InstanceState {
     pub agent: AgentConnection,
     /// The agent's version.
     pub agent_version: Option<String>,
-    /// Version of the newest report.
+    /// Version of the newest report that told anything new.
     pub version: ReportVersion,
     /// When ECS made that version.
     pub updated_at: Option<Timestamp>,
@@ -39,9 +46,9 @@ pub struct InstanceState {
     pub registered_at: Option<Timestamp>,
     /// All its resources.
     pub registered: Resources,
-    /// What remains of them by the newest report.
-    pub remaining: Resources,
-    /// Tasks with status RUNNING by the newest report.
+    /// What remains of them.
+    pub remaining: Remaining,
+    /// Tasks with status RUNNING: by the newest report, or those of others where their use is known.
     pub running_tasks: u32,
     /// Network interfaces for tasks in `awsvpc` mode; `None` when the instance type is not known.
     pub eni_limit: Option<EniCount>,
@@ -60,17 +67,6 @@ pub struct InstanceState {
 pub struct InstanceRecord {
     state: InstanceState,
     room: Room,
-}
-
-/// What became of a report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Observed {
-    /// It is news: this record replaces the stored one.
-    Updated(Box<InstanceRecord>),
-    /// It repeats what is stored. The wake-up behind it may still be lost, so it must be repeated.
-    Unchanged,
-    /// It is older than what is stored.
-    Stale,
 }
 
 impl InstanceRecord {
@@ -95,6 +91,9 @@ impl InstanceRecord {
     /// - the reported view: what ECS says remains, minus our tasks that the report does not count yet and
     ///   minus all tasks that are stopping (ECS gives their resources back too early), and
     /// - the identity view: what is registered minus every attempt of ours that is not known to have ended.
+    ///
+    /// While the use by others is known and stays the same, the two are one: what is registered minus that use and
+    /// minus every attempt of ours (see [`Remaining::Besides`]).
     ///
     /// INVARIANT (NoOvercommit): every live task of ours is a reservation here, because it is written before
     /// RunTask is called and removed only after a definite end. So the identity view alone never exceeds
@@ -135,6 +134,22 @@ impl InstanceRecord {
             .chain(others.map(|task| &task.group))
     }
 
+    /// How many tasks run here: those that the newest report counts, and ours that it does not; or, where the use by
+    /// others is known, theirs and ours.
+    pub fn running_tasks_count(&self) -> u32 {
+        let state = &self.state;
+        let is_to_be_added = |held: &&Reservation| match (&state.remaining, &held.state) {
+            (Remaining::Besides(_), _) => !held.is_stopping(),
+            (Remaining::Reported(_), ReservationState::Pending) => true,
+            (Remaining::Reported(_), ReservationState::Placed(placed)) => {
+                placed.report == ReportInclusion::NotYet && placed.stage == TaskStage::Running
+            }
+        };
+        let ours = state.reservations.values().filter(is_to_be_added).count();
+        let ours = u32::try_from(ours).unwrap_or(u32::MAX);
+        state.running_tasks.saturating_add(ours)
+    }
+
     /// Whether somebody may start who could not while the record was as it was before: then whoever waits must be
     /// told. Less room, or another task of a group that is here, gives nobody a place.
     pub fn offers_more_than(&self, before: &Self) -> bool {
@@ -170,6 +185,11 @@ impl InstanceRecord {
                 ReservationState::Placed(placed) => Some((attempt, reservation, placed)),
                 ReservationState::Pending => None,
             })
+    }
+
+    /// Whether nobody but us is known to use the instance.
+    fn is_ours_alone(&self) -> bool {
+        self.state.remaining.is_ours_alone() && self.state.other_tasks.is_empty()
     }
 
     fn changed(&self, change: impl FnOnce(&mut InstanceState)) -> Self {
@@ -259,8 +279,12 @@ impl InstanceRecord {
         }))
     }
 
-    /// Records that an attempt's task is stopping. `None` when nothing changes.
+    /// Records that an attempt's task is stopping. `None` when nothing changes, or when it makes no difference: where
+    /// nothing but our tasks is, room is counted by identity, whatever ECS gives back too early.
     pub fn stopping(&self, attempt: &AttemptId) -> Option<Self> {
+        if self.is_ours_alone() {
+            return None;
+        }
         let ReservationState::Placed(placed) = &self.state.reservations.get(attempt)?.state else {
             return None;
         };
@@ -312,183 +336,6 @@ impl InstanceRecord {
     pub fn gone(&self) -> Option<Self> {
         (self.state.status != InstanceStatus::Inactive)
             .then(|| self.changed(|state| state.status = InstanceStatus::Inactive))
-    }
-}
-
-/// Applies a report of ECS to the stored record, if there is one. A higher version wins; an equal one can
-/// still bring attributes, which change without a new version, and tells which of our tasks it counts.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwet_handling.html>
-pub fn observe(stored: Option<&InstanceRecord>, report: &InstanceReport) -> Observed {
-    let Some(stored) = stored else {
-        return Observed::Updated(Box::new(InstanceRecord::from_state(first_state(report))));
-    };
-    let newest = stored.state();
-    if report.version < newest.version {
-        return Observed::Stale;
-    }
-    // INACTIVE is the end of a container instance: whoever registers again gets a new ARN. Only what ECS
-    // answers to a question of ours can correct a tombstone that was set by mistake.
-    if newest.status == InstanceStatus::Inactive && report.source == ReportSource::Event {
-        return Observed::Stale;
-    }
-    let mut state = newest.clone();
-    if report.version > newest.version || newest.status == InstanceStatus::Inactive {
-        take_report(&mut state, report);
-    }
-    // A described version has no time; its event, which may come later, has.
-    if state.updated_at.is_none() {
-        state.updated_at = report.updated_at;
-    }
-    take_attributes(&mut state, report);
-    mark_counted(&mut state, report);
-    if state == *newest {
-        return Observed::Unchanged;
-    }
-    state.revision = state.revision.next();
-    Observed::Updated(Box::new(InstanceRecord::from_state(state)))
-}
-
-fn first_state(report: &InstanceReport) -> InstanceState {
-    let mut state = InstanceState {
-        instance: report.instance.clone(),
-        ec2_instance_id: None,
-        status: report.status,
-        agent: report.agent,
-        agent_version: None,
-        version: report.version,
-        updated_at: None,
-        registered_at: None,
-        registered: Resources::default(),
-        remaining: Resources::default(),
-        running_tasks: 0,
-        eni_limit: None,
-        attributes: Fingerprint::default(),
-        reservations: BTreeMap::new(),
-        other_tasks: BTreeMap::new(),
-        revision: Revision::new(1),
-    };
-    take_report(&mut state, report);
-    take_attributes(&mut state, report);
-    state
-}
-
-fn take_report(state: &mut InstanceState, report: &InstanceReport) {
-    state.status = report.status;
-    state.agent = report.agent;
-    state.version = report.version;
-    state.updated_at = report.updated_at;
-    state.registered = report.registered.clone();
-    state.remaining = report.remaining.clone();
-    state.running_tasks = report.running_tasks;
-    // What a report may leave out keeps its last known value.
-    if report.ec2_instance_id.is_some() {
-        state.ec2_instance_id.clone_from(&report.ec2_instance_id);
-    }
-    if report.agent_version.is_some() {
-        state.agent_version.clone_from(&report.agent_version);
-    }
-    if report.registered_at.is_some() {
-        state.registered_at = report.registered_at;
-    }
-}
-
-/// The first event of an instance has an empty attribute list: an empty one never replaces a known one.
-fn take_attributes(state: &mut InstanceState, report: &InstanceReport) {
-    if let Some(attributes) = report
-        .attributes
-        .as_ref()
-        .filter(|attributes| !attributes.is_empty())
-    {
-        state.attributes = attributes.fingerprint();
-        state.eni_limit = eni::task_limit(attributes);
-    }
-}
-
-/// Marks which of our placed tasks the newest report counts. Once counted, a task is counted in every later
-/// report until it ends, so the mark is never taken back.
-fn mark_counted(state: &mut InstanceState, report: &InstanceReport) {
-    let placed_before: &[AttemptId] = match &report.source {
-        ReportSource::Event => &[],
-        ReportSource::Described { placed_before } => placed_before,
-    };
-    let (version, updated_at) = (state.version, state.updated_at);
-    for (attempt, reservation) in &mut state.reservations {
-        let reserved_at_version = reservation.reserved_at_version;
-        if let ReservationState::Placed(placed) = &mut reservation.state
-            && version > reserved_at_version
-            && (placed_before.contains(attempt) || updated_at.is_some_and(|at| at >= placed.created_at))
-        {
-            placed.report = ReportInclusion::Included;
-        }
-    }
-}
-
-fn report_counts(state: &InstanceState, reserved_at_version: ReportVersion, created_at: Timestamp) -> bool {
-    state.version > reserved_at_version && state.updated_at.is_some_and(|at| at >= created_at)
-}
-
-/// Whether a reservation must be taken off what the newest report says remains.
-fn missing_from_report(reservation: &Reservation) -> bool {
-    match &reservation.state {
-        ReservationState::Pending => true,
-        ReservationState::Placed(placed) => {
-            placed.report == ReportInclusion::NotYet || placed.stage == TaskStage::Stopping
-        }
-    }
-}
-
-fn room(state: &InstanceState) -> Room {
-    let mut reported = Sum::default();
-    let mut ours = Sum::default();
-    let mut ports_taken = state.remaining.ports_taken.clone();
-    ports_taken.insert_all(&state.registered.ports_taken);
-    for reservation in state.reservations.values() {
-        ours.add(&reservation.demand);
-        if missing_from_report(reservation) {
-            reported.add(&reservation.demand);
-        }
-        ports_taken.insert_all(&reservation.demand.ports);
-    }
-    let mut others_eni = EniCount::ZERO;
-    for other in state.other_tasks.values() {
-        others_eni = others_eni.saturating_add(other.demand.eni);
-        if other.stage == TaskStage::Stopping {
-            reported.add(&other.demand);
-            ports_taken.insert_all(&other.demand.ports);
-        }
-    }
-    let (remaining, registered) = (&state.remaining, &state.registered);
-    let eni_taken = ours.0.eni.saturating_add(others_eni);
-    Room {
-        cpu: remaining
-            .cpu
-            .saturating_take(reported.0.cpu)
-            .min(registered.cpu.saturating_take(ours.0.cpu)),
-        memory: remaining
-            .memory
-            .saturating_take(reported.0.memory)
-            .min(registered.memory.saturating_take(ours.0.memory)),
-        gpu: remaining
-            .gpu
-            .saturating_take(reported.0.gpu)
-            .min(registered.gpu.saturating_take(ours.0.gpu)),
-        eni: state.eni_limit.map_or(EniRoom::Unknown, |limit| {
-            EniRoom::Limited(limit.saturating_take(eni_taken))
-        }),
-        ports_taken,
-    }
-}
-
-/// Demands added up, ports aside: ports are sets, and a union cannot count one twice.
-#[derive(Default)]
-struct Sum(Demand);
-
-impl Sum {
-    fn add(&mut self, demand: &Demand) {
-        self.0.cpu = self.0.cpu.saturating_add(demand.cpu);
-        self.0.memory = self.0.memory.saturating_add(demand.memory);
-        self.0.gpu = self.0.gpu.saturating_add(demand.gpu);
-        self.0.eni = self.0.eni.saturating_add(demand.eni);
     }
 }
 

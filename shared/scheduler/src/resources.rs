@@ -54,6 +54,12 @@ impl PortSet {
     pub fn intersection(&self, other: &Self) -> Self {
         self.iter().filter(|port| other.contains(*port)).collect()
     }
+
+    /// The ports that are not in the other set.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        self.iter().filter(|port| !other.contains(*port)).collect()
+    }
 }
 
 impl FromIterator<u16> for PortSet {
@@ -97,6 +103,15 @@ impl HostPorts {
         Self {
             tcp: self.tcp.intersection(&other.tcp),
             udp: self.udp.intersection(&other.udp),
+        }
+    }
+
+    /// The ports that are not among the others.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self {
+            tcp: self.tcp.without(&other.tcp),
+            udp: self.udp.without(&other.udp),
         }
     }
 

@@ -6,7 +6,6 @@ use crate::attributes::AttributeSet;
 use crate::constraint::expression::{AttributeLookup, ExpressionSubject};
 use crate::instance::InstanceRecord;
 use crate::report::AgentConnection;
-use crate::reservation::{PlacedTask, ReportInclusion, TaskStage};
 use crate::subnet::SubnetZones;
 use crate::timestamp::Timestamp;
 
@@ -81,19 +80,7 @@ impl ExpressionSubject for InstanceView {
     /// What ECS reported, and our own tasks that the report does not know yet: an expression such as
     /// `runningTasksCount < 3` must not change its mind between a placement and its report.
     fn running_tasks_count(&self) -> u32 {
-        let unreported = |placed: &PlacedTask| {
-            placed.report == ReportInclusion::NotYet && placed.stage == TaskStage::Running
-        };
-        let placed = self
-            .record
-            .placed()
-            .filter(|(.., placed)| unreported(placed))
-            .count();
-        let ours = self.record.pending_attempts().count().saturating_add(placed);
-        self.record
-            .state()
-            .running_tasks
-            .saturating_add(u32::try_from(ours).unwrap_or(u32::MAX))
+        self.record.running_tasks_count()
     }
 
     fn for_each_task_group(&self, visit: &mut dyn FnMut(&str)) {

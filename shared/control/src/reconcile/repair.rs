@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use berth_scheduler::attributes::Fingerprint;
 use berth_scheduler::id::{AttemptId, ClusterName, ContainerInstanceArn, TaskArn, TaskId};
-use berth_scheduler::instance::{InstanceRecord, InstanceState, Observed, observe};
+use berth_scheduler::instance::{InstanceRecord, InstanceState, Observed, Remaining, observe};
 use berth_scheduler::progress::TaskState;
 use berth_scheduler::report::{AgentConnection, InstanceReport, InstanceStatus, TaskReport, TaskStatus};
 use berth_scheduler::reservation::{
@@ -151,9 +151,14 @@ async fn repair_instance<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             if let Some(attributes) = report.attributes.as_ref().filter(|it| !it.is_empty()) {
                 ports.ledger.store_attributes(cluster, &arn, attributes).await?;
             }
-            match observe(None, report) {
-                Observed::Updated(record) => record.state().clone(),
-                Observed::Unchanged | Observed::Stale => return Ok(Repair::LeftAlone),
+            let Observed::Updated(record) = observe(None, report) else {
+                return Ok(Repair::LeftAlone);
+            };
+            // What others use is not known before our tasks are.
+            InstanceState {
+                remaining: Remaining::reported(report.remaining.clone()),
+                running_tasks: report.running_tasks,
+                ..record.state().clone()
             }
         }
         None => tombstone(&arn),
@@ -235,7 +240,7 @@ fn tombstone(arn: &ContainerInstanceArn) -> InstanceState {
         updated_at: None,
         registered_at: None,
         registered: Resources::default(),
-        remaining: Resources::default(),
+        remaining: Remaining::default(),
         running_tasks: 0,
         eni_limit: None,
         attributes: Fingerprint::default(),

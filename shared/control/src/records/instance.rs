@@ -10,7 +10,7 @@ use berth_scheduler::attributes::Fingerprint;
 use berth_scheduler::id::{
     AttemptId, ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision, TaskArn, TaskGroup,
 };
-use berth_scheduler::instance::{InstanceRecord, InstanceState};
+use berth_scheduler::instance::{InstanceRecord, InstanceState, Remaining, Reported};
 use berth_scheduler::quantity::EniCount;
 use berth_scheduler::report::{AgentConnection, InstanceStatus};
 use berth_scheduler::reservation::{
@@ -39,7 +39,11 @@ struct InstanceForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     registered_at: Option<Text<Timestamp>>,
     registered: ResourcesForm,
-    remaining: ResourcesForm,
+    /// By the newest report, unless what others use is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remaining: Option<ResourcesForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    used_by_others: Option<ResourcesForm>,
     running_tasks: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     eni_limit: Option<u32>,
@@ -100,6 +104,13 @@ pub fn to_json(record: &InstanceRecord) -> Value {
     let state = record.state();
     let reservations = state.reservations.iter();
     let other_tasks = state.other_tasks.iter();
+    let (remaining, used_by_others) = match &state.remaining {
+        Remaining::Reported(reported) => (
+            Some(ResourcesForm::from(&reported.remaining)),
+            reported.others_before.as_ref(),
+        ),
+        Remaining::Besides(others) => (None, Some(others)),
+    };
     form::write(&InstanceForm {
         instance: Text(state.instance.clone()),
         ec2_instance_id: state.ec2_instance_id.clone().map(Text),
@@ -110,7 +121,8 @@ pub fn to_json(record: &InstanceRecord) -> Value {
         updated_at: state.updated_at.map(Text),
         registered_at: state.registered_at.map(Text),
         registered: ResourcesForm::from(&state.registered),
-        remaining: ResourcesForm::from(&state.remaining),
+        remaining,
+        used_by_others: used_by_others.map(ResourcesForm::from),
         running_tasks: state.running_tasks,
         eni_limit: state.eni_limit.map(EniCount::get),
         attributes: Text(state.attributes),
@@ -135,6 +147,17 @@ pub fn from_json(value: &Value) -> Result<InstanceRecord, RecordError> {
     } else {
         AgentConnection::Disconnected
     };
+    let remaining = match (form.remaining, form.used_by_others) {
+        (Some(remaining), others_before) => Remaining::Reported(Reported {
+            remaining: remaining.into(),
+            others_before: others_before.map(Into::into),
+        }),
+        (None, Some(others)) => Remaining::Besides(others.into()),
+        (None, None) => {
+            let message = "neither `remaining` nor `usedByOthers` is there";
+            return Err(RecordError::damaged("remaining", message));
+        }
+    };
     Ok(InstanceRecord::from_state(InstanceState {
         instance: form.instance.0,
         ec2_instance_id: form.ec2_instance_id.map(|id| id.0),
@@ -145,7 +168,7 @@ pub fn from_json(value: &Value) -> Result<InstanceRecord, RecordError> {
         updated_at: form.updated_at.map(|at| at.0),
         registered_at: form.registered_at.map(|at| at.0),
         registered: form.registered.into(),
-        remaining: form.remaining.into(),
+        remaining,
         running_tasks: form.running_tasks,
         eni_limit: form.eni_limit.map(EniCount::new),
         attributes: form.attributes.0,

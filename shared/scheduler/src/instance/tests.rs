@@ -4,6 +4,7 @@ use super::*;
 use crate::attributes::AttributeSet;
 use crate::id::{AttemptNumber, TaskId};
 use crate::quantity::{CpuUnits, GpuCount, MemoryMib};
+use crate::report::{InstanceReport, ReportSource};
 use crate::resources::{HostPorts, PortSet, fits};
 
 fn arn() -> ContainerInstanceArn {
@@ -68,10 +69,12 @@ fn record(report: &InstanceReport) -> InstanceRecord {
     updated(None, report)
 }
 
+/// The record after a report, which may tell only what the record tells already.
 fn updated(stored: Option<&InstanceRecord>, report: &InstanceReport) -> InstanceRecord {
-    match observe(stored, report) {
-        Observed::Updated(record) => *record,
-        other => panic!("{other:?}"),
+    match (observe(stored, report), stored) {
+        (Observed::Updated(record), _) => *record,
+        (Observed::Expected, Some(stored)) => stored.clone(),
+        (other, _) => panic!("{other:?}"),
     }
 }
 
@@ -332,12 +335,17 @@ fn more_is_offered_by_room_and_by_what_constraints_look_at() {
     let Observed::Updated(empty) = observe(None, &report(1, 512)) else {
         panic!()
     };
-    let full = changed(&empty, |state| state.remaining.memory = MemoryMib::new(100));
+    let reported = |mib| report(1, mib).remaining;
+    let full = changed(&empty, |state| {
+        state.remaining = Remaining::reported(reported(100))
+    });
     assert!(full.offers_more_than(&empty) != empty.offers_more_than(&full));
     assert!(empty.offers_more_than(&full) && !empty.offers_more_than(&empty));
     // A port that becomes free, whatever else is less.
     let taken = changed(&empty, |state| {
-        state.remaining.ports_taken.tcp = [22, 80].into_iter().collect();
+        let mut resources = reported(512);
+        resources.ports_taken.tcp = [22, 80].into_iter().collect();
+        state.remaining = Remaining::reported(resources);
     });
     assert!(full.offers_more_than(&taken));
     let drained = changed(&empty, |state| state.status = InstanceStatus::Draining);
@@ -355,4 +363,127 @@ fn more_is_offered_by_room_and_by_what_constraints_look_at() {
     };
     let (one, two) = (reserve(&empty, "one"), reserve(&reserve(&empty, "one"), "two"));
     assert!(one.offers_more_than(&empty) && !two.offers_more_than(&one));
+}
+
+/// An instance where one task of ours runs that takes 100 MiB, and others use so much.
+fn with_one_running(others_mib: u32) -> InstanceRecord {
+    let first = record(&report(1, 512 - others_mib));
+    let reserved = first.reserve(attempt("a"), &memory(100), &group(), RunOutlook::default());
+    let placed = reserved.unwrap().place(&attempt("a"), task("t"), at(2)).unwrap();
+    assert_eq!(
+        observe(Some(&placed), &report(2, 412 - others_mib)),
+        Observed::Expected,
+        "others use what they used before, and ours the rest"
+    );
+    placed
+}
+
+#[test]
+fn a_report_that_follows_from_the_record_is_not_stored() {
+    for others_mib in [0, 200] {
+        let running = with_one_running(others_mib);
+        assert_eq!(free(&running), 412 - others_mib);
+        // The end of the task gives its room back, whatever becomes of the report of it.
+        let ended = running.release(&attempt("a")).unwrap();
+        assert_eq!(free(&ended), 512 - others_mib);
+        assert_eq!(
+            observe(Some(&ended), &report(3, 512 - others_mib)),
+            Observed::Expected
+        );
+        // What was said before is not said again as news, and is announced again.
+        assert_eq!(
+            observe(Some(&running), &report(1, 512 - others_mib)),
+            Observed::Unchanged
+        );
+    }
+}
+
+#[test]
+fn the_report_of_an_end_that_comes_before_the_end_lets_nobody_in_too_early() {
+    let alone = with_one_running(0);
+    assert_eq!(observe(Some(&alone), &report(3, 512)), Observed::Expected);
+    assert_eq!(free(&alone), 412);
+    assert_eq!(free(&alone.release(&attempt("a")).unwrap()), 512);
+    // Beside others it may be one of theirs that has ended.
+    let beside = with_one_running(200);
+    let reported = updated(Some(&beside), &report(3, 312));
+    assert_eq!(free(&reported), 312);
+    assert_eq!(free(&reported.release(&attempt("a")).unwrap()), 312);
+    let again = updated(Some(&reported.release(&attempt("a")).unwrap()), &report(4, 312));
+    assert_eq!(observe(Some(&again), &report(5, 312)), Observed::Expected);
+}
+
+#[test]
+fn what_others_come_to_use_is_stored_and_so_is_what_they_give_back() {
+    let alone = with_one_running(0);
+    let more = updated(Some(&alone), &report(3, 112));
+    assert_eq!(free(&more), 112);
+    assert_eq!(free(&more.release(&attempt("a")).unwrap()), 212);
+    // Less is believed for now, and for good when ECS says so once more.
+    let less = updated(Some(&more), &report(4, 262));
+    assert_eq!(free(&less), 262);
+    let none = updated(Some(&less), &report(5, 412));
+    assert_eq!(free(&none), 412);
+    let described = InstanceReport {
+        source: ReportSource::Described {
+            placed_before: vec![attempt("a")],
+        },
+        ..report(5, 412)
+    };
+    let sure = updated(Some(&none), &described);
+    assert_eq!(free(&sure), 412);
+    assert_eq!(observe(Some(&sure), &report(6, 412)), Observed::Expected);
+}
+
+#[test]
+fn a_task_of_others_that_the_end_of_one_of_ours_hides_is_told_by_its_own_event() {
+    let alone = with_one_running(0);
+    let other = |stage| OtherTask {
+        demand: memory(100),
+        group: group(),
+        version: ReportVersion::new(1),
+        stage,
+    };
+    // Ours has ended, and is not known to have; another one of the same size has taken its room.
+    assert_eq!(observe(Some(&alone), &report(3, 412)), Observed::Expected);
+    let told = alone
+        .observe_other(&task("o"), other(TaskStage::Running))
+        .unwrap();
+    assert_eq!(free(&told.release(&attempt("a")).unwrap()), 412);
+    // Its report comes: it is not counted twice.
+    let ended = updated(Some(&told.release(&attempt("a")).unwrap()), &report(4, 412));
+    assert_eq!(free(&ended), 412);
+    let gone = updated(Some(&ended.forget_other(&task("o")).unwrap()), &report(5, 512));
+    assert_eq!(free(&gone), 512);
+}
+
+#[test]
+fn that_a_task_is_stopping_is_noted_only_beside_others() {
+    assert_eq!(with_one_running(0).stopping(&attempt("a")), None);
+    let stopping = with_one_running(200).stopping(&attempt("a")).unwrap();
+    // Whether or not ECS has given its room back, the report follows from the record.
+    for remaining in [212, 312] {
+        assert_eq!(
+            observe(Some(&stopping), &report(3, remaining)),
+            Observed::Expected
+        );
+    }
+    assert_eq!(free(&stopping), 212);
+}
+
+#[test]
+fn running_tasks_are_those_of_others_and_ours() {
+    let count = |record: &InstanceRecord| record.running_tasks_count();
+    let running = |version, remaining, tasks| InstanceReport {
+        running_tasks: tasks,
+        ..report(version, remaining)
+    };
+    let first = record(&running(1, 312, 2));
+    assert_eq!(count(&first), 2);
+    let reserved = first.reserve(attempt("a"), &memory(100), &group(), RunOutlook::default());
+    let placed = reserved.unwrap().place(&attempt("a"), task("t"), at(2)).unwrap();
+    assert_eq!(count(&placed), 3);
+    let with_a_third = updated(Some(&placed), &running(3, 112, 4));
+    assert_eq!(count(&with_a_third), 4);
+    assert_eq!(count(&with_a_third.release(&attempt("a")).unwrap()), 3);
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use berth_scheduler::attributes::{AttributeSet, Fingerprint};
 use berth_scheduler::eni;
 use berth_scheduler::id::{ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision};
-use berth_scheduler::instance::{InstanceRecord, InstanceState};
+use berth_scheduler::instance::{InstanceRecord, InstanceState, Remaining};
 use berth_scheduler::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
 use berth_scheduler::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
 use berth_scheduler::reservation::{OtherTask, TaskStage};
@@ -454,7 +454,7 @@ impl Instance {
             updated_at: None,
             registered_at: Some(self.registered_at),
             registered: self.registered.clone(),
-            remaining: self.remaining.clone(),
+            remaining: Remaining::reported(self.remaining.clone()),
             running_tasks: self.running,
             eni_limit: self.eni_limit,
             attributes: self.fingerprint,

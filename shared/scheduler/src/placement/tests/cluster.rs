@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::attributes::AttributeSet;
 use crate::constraint::expression::Expression;
 use crate::id::{ContainerInstanceArn, Ec2InstanceId, ReportVersion, SubnetId, TaskArn, TaskGroup};
-use crate::instance::{InstanceRecord, InstanceState, Observed, observe};
+use crate::instance::{InstanceRecord, InstanceState, Observed, Remaining, observe};
 use crate::quantity::{CpuUnits, EniCount, GpuCount, MemoryMib};
 use crate::report::{AgentConnection, InstanceReport, InstanceStatus, ReportSource};
 use crate::reservation::{OtherTask, TaskStage};
@@ -57,6 +57,17 @@ pub(super) fn instance(id: &str) -> Maker {
     }
 }
 
+/// What remains by the report, which the tests set as they like.
+fn reported(state: &mut InstanceState) -> &mut Resources {
+    if let Remaining::Besides(_) = state.remaining {
+        state.remaining = Remaining::reported(state.registered.clone());
+    }
+    match &mut state.remaining {
+        Remaining::Reported(reported) => &mut reported.remaining,
+        Remaining::Besides(_) => panic!("it was just set"),
+    }
+}
+
 impl Maker {
     pub(super) fn with(mut self, change: impl FnOnce(&mut InstanceState)) -> Self {
         change(&mut self.state);
@@ -64,17 +75,17 @@ impl Maker {
     }
 
     pub(super) fn cpu(self, free: u32) -> Self {
-        self.with(|state| state.remaining.cpu = CpuUnits::new(free))
+        self.with(|state| reported(state).cpu = CpuUnits::new(free))
     }
 
     pub(super) fn memory(self, free: u32) -> Self {
-        self.with(|state| state.remaining.memory = MemoryMib::new(free))
+        self.with(|state| reported(state).memory = MemoryMib::new(free))
     }
 
     pub(super) fn gpu(self, count: u32) -> Self {
         self.with(|state| {
             state.registered.gpu = GpuCount::new(count);
-            state.remaining.gpu = GpuCount::new(count);
+            reported(state).gpu = GpuCount::new(count);
         })
     }
 
@@ -83,7 +94,7 @@ impl Maker {
     }
 
     pub(super) fn ports_taken(self, ports: &[u16]) -> Self {
-        self.with(|state| state.remaining.ports_taken.tcp = ports.iter().copied().collect())
+        self.with(|state| reported(state).ports_taken.tcp = ports.iter().copied().collect())
     }
 
     pub(super) fn attribute(mut self, name: &str, value: &str) -> Self {
