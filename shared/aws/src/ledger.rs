@@ -267,6 +267,14 @@ impl Ledger for DynamoLedger {
         Box::pin(self.add_run_time(cluster, family, bucket)).await
     }
 
+    async fn load_run_times_of(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+    ) -> Result<RunTimeCounts, PortError> {
+        Box::pin(self.read_run_times_of(cluster, family)).await
+    }
+
     async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
         Box::pin(self.read_run_times(cluster)).await
     }

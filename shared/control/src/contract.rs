@@ -4,6 +4,7 @@
 mod appointment;
 mod commit;
 mod fixture;
+mod run_time;
 mod turn;
 mod waiting;
 
@@ -96,5 +97,7 @@ pub async fn ledger_contract(ledger: &impl Ledger, run: &str) -> Result<Vec<&'st
         waiting::clusters_do_not_see_each_other,
         appointment::appointments_come_in_the_order_of_their_times,
         appointment::the_latest_command_decides_whether_a_cluster_is_paused,
+        run_time::ends_are_counted_by_family_and_cluster,
+        run_time::counts_are_halved_unless_somebody_has_counted_meanwhile,
     )
 }

@@ -19,6 +19,7 @@ pub mod cycle;
 pub mod damage;
 mod follow_up;
 pub mod intake;
+mod learn;
 pub mod obey;
 mod orphan;
 pub mod ports;

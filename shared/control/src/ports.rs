@@ -272,6 +272,13 @@ pub trait Ledger {
         bucket: RunTimeBucket,
     ) -> impl Future<Output = Result<(), PortError>>;
 
+    /// Reads what was learnt of one family, nothing at first. It may be a moment old, which makes it cheaper.
+    fn load_run_times_of(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+    ) -> impl Future<Output = Result<RunTimeCounts, PortError>>;
+
     /// Reads all that was learnt of how long tasks run in a cluster.
     fn load_run_times(&self, cluster: &ClusterName) -> impl Future<Output = Result<RunTimes, PortError>>;
 

@@ -12,6 +12,7 @@ use berth_scheduler::run_time::RunTimeBucket;
 use berth_scheduler::timestamp::Timestamp;
 
 use crate::follow_up::appoint;
+use crate::learn::count_end;
 use crate::ports::{Change, Committed, Ledger, Messenger, PortError};
 use crate::records::TaskRecord;
 use crate::wake::{News, announce};
@@ -218,7 +219,7 @@ async fn advance_task<L: Ledger>(
         {
             if let Some((family, bucket)) = run_time {
                 // It only helps to choose: what comes after must not wait for it to be counted.
-                let _uncounted = ledger.count_run_time(&task.cluster, &family, bucket).await;
+                let _uncounted = count_end(ledger, &task, &family, bucket).await;
             }
             return Ok(Some(task));
         }

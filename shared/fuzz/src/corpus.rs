@@ -54,6 +54,9 @@ pub(crate) const RECORDS: &[&[u8]] = files!(
     "shared/control/tests/records-v1/task-started.json",
     "shared/control/tests/records-v1/task-waiting.json",
     "shared/control/tests/records-v1/waiting-copy.json",
+    "shared/control/tests/records-v2/instance-active.json",
+    "shared/control/tests/records-v2/instance-gone.json",
+    "shared/control/tests/records-v2/instance-odd.json",
 );
 
 /// Workloads and fleets of the local run.

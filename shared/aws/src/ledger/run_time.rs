@@ -41,6 +41,27 @@ impl DynamoLedger {
             .map_err(|error| port_error(SERVICE, "UpdateItem", &error))
     }
 
+    /// Not consistently, for half the price.
+    pub(super) async fn read_run_times_of(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+    ) -> Result<RunTimeCounts, PortError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.tables.tasks)
+            .set_key(Some(key_item(&key::run_times_of(cluster, family))));
+        let answer = request.send().await;
+        let item = answer
+            .map_err(|error| port_error(SERVICE, "GetItem", &error))?
+            .item;
+        item.map_or_else(
+            || Ok(RunTimeCounts::default()),
+            |item| read(&item, record::from_json),
+        )
+    }
+
     pub(super) async fn read_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
         let items = self
             .query_all(&self.tables.tasks, &key::run_times(cluster))

@@ -108,7 +108,7 @@ impl Scope {
         };
         match observe(None, &report) {
             Observed::Updated(record) => Ok(*record),
-            Observed::Unchanged | Observed::Stale => Err(Failure("a first report is news".to_owned())),
+            _known => Err(Failure("a first report is news".to_owned())),
         }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::damage::{DamageReport, Damaged, RecordName, Repair, Replaced, Replacement};
 use crate::ports::{Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports};
-use crate::records::{LaneRecord, TaskRecord, lane, waiting};
+use crate::records::{LaneRecord, TaskRecord, instance as instance_record, lane, waiting};
 use crate::requirements;
 use crate::track::record_own_task;
 use crate::wire::refusal::Refusal;
@@ -100,7 +100,7 @@ async fn replace<L: Ledger>(
 /// The instance that a key means: one that ECS lists, or one that the damaged record still names.
 fn arn_of(id: &str, damaged: &Damaged, listed: &[ContainerInstanceArn]) -> Option<ContainerInstanceArn> {
     let known = listed.iter().find(|arn| arn.id() == id).cloned();
-    known.or_else(|| ContainerInstanceArn::parse(damaged.content.get("instance")?.as_str()?).ok())
+    known.or_else(|| instance_record::instance_in(&damaged.content))
 }
 
 async fn repair_attributes<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
@@ -166,7 +166,7 @@ async fn repair_instance<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     for task in &described.tasks {
         add_task(&mut state, task, ports.clock);
     }
-    for attempt in attempts_in(&damaged.content) {
+    for attempt in instance_record::attempts_in(&damaged.content) {
         if state.reservations.contains_key(&attempt) {
             continue;
         }
@@ -281,17 +281,6 @@ fn add_task(state: &mut InstanceState, task: &TaskReport, clock: &impl Clock) {
         state: ReservationState::Placed(placed),
     };
     state.reservations.insert(attempt.clone(), reservation);
-}
-
-/// The attempts that a damaged capacity record still names.
-fn attempts_in(content: &Value) -> Vec<AttemptId> {
-    let reservations = content.get("reservations").and_then(Value::as_object);
-    let names = reservations
-        .into_iter()
-        .flat_map(|reservations| reservations.keys());
-    names
-        .filter_map(|name| AttemptId::from_started_by(name))
-        .collect()
 }
 
 /// The reservation that an attempt has by its task's record; `None` when it has none on this instance.

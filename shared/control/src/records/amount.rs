@@ -76,27 +76,17 @@ impl From<DemandForm> for Demand {
     }
 }
 
-/// What an instance has: CPU units, MiB, GPUs, and the host ports that are taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What an instance has: CPU units, MiB, GPUs, and the host ports that are taken. Only schema 1 of capacity records
+/// has it in this form.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ResourcesForm {
     cpu: u32,
     memory: u32,
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     gpu: u32,
-    #[serde(default, skip_serializing_if = "PortsForm::is_empty")]
+    #[serde(default)]
     ports_taken: PortsForm,
-}
-
-impl From<&Resources> for ResourcesForm {
-    fn from(resources: &Resources) -> Self {
-        Self {
-            cpu: resources.cpu.get(),
-            memory: resources.memory.get(),
-            gpu: resources.gpu.get(),
-            ports_taken: PortsForm::from(&resources.ports_taken),
-        }
-    }
 }
 
 impl From<ResourcesForm> for Resources {

@@ -82,15 +82,20 @@ pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, RecordError>
 
 /// Reads a stored form whose schema number may be at most `highest`.
 pub(super) fn read_schema<T: DeserializeOwned>(value: &Value, highest: u64) -> Result<T, RecordError> {
-    match value.get(SCHEMA_FIELD).and_then(Value::as_u64) {
-        None => return Err(RecordError::NoSchema),
-        Some(found) if found > highest => return Err(RecordError::NewerSchema { found, highest }),
-        Some(_) => {}
-    }
+    schema_of(value, highest)?;
     serde_path_to_error::deserialize(value).map_err(|error| RecordError::Damaged {
         field: error.path().to_string(),
         message: error.inner().to_string(),
     })
+}
+
+/// The schema number of a stored record, which may be at most `highest`.
+pub(super) fn schema_of(value: &Value, highest: u64) -> Result<u64, RecordError> {
+    match value.get(SCHEMA_FIELD).and_then(Value::as_u64) {
+        None => Err(RecordError::NoSchema),
+        Some(found) if found > highest => Err(RecordError::NewerSchema { found, highest }),
+        Some(found) => Ok(found),
+    }
 }
 
 /// A domain value that is stored as text.

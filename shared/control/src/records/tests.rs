@@ -1,3 +1,4 @@
+mod instance_texts;
 mod strategy;
 
 use proptest::prelude::*;
@@ -120,32 +121,6 @@ fn a_lane_of_an_older_release_knows_no_subnets() {
         "shape": {"demand": {"cpu": 0, "memory": 100}, "constraints": [], "zones": []}
     });
     assert_eq!(lane::from_json(&lane).unwrap().shape.subnets, []);
-}
-
-#[test]
-fn a_damaged_record_names_the_field() {
-    let text = |value: &Value| instance::from_json(value).unwrap_err().to_string();
-    let record = instance::to_json(&InstanceRecord::from_state(strategy::plain_instance_state()));
-    let mut negative = record.clone();
-    negative["remaining"]["memory"] = json!(-1);
-    assert!(
-        text(&negative).starts_with("`remaining.memory`: "),
-        "{}",
-        text(&negative)
-    );
-    let mut lost = record.clone();
-    lost.as_object_mut().unwrap().remove("reservations");
-    assert!(
-        text(&lost).contains("missing field `reservations`"),
-        "{}",
-        text(&lost)
-    );
-    let mut renamed = record;
-    renamed["status"] = json!("RESTING");
-    assert_eq!(
-        text(&renamed),
-        "`status`: `RESTING` is not a status of a container instance"
-    );
 }
 
 #[test]

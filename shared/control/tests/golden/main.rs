@@ -1,8 +1,9 @@
 //! The stored forms of every release are read by this one.
 //!
-//! `tests/records-v1` holds one record of every kind as the release with schema 1 wrote it, `tests/records-v2` tasks as
-//! the one with schema 2 did. Those files are never changed: they are what the tables of a deployment hold when it is upgraded. Whoever raises the schema number adds
-//! a folder beside it, and a field that the old records lack gets its default in `values`.
+//! `tests/records-v1` holds one record of every kind as the release with schema 1 wrote it, `tests/records-v2` tasks and
+//! capacity records as those with schema 2 did. Those files are never changed: they are what the tables of a deployment
+//! hold when it is upgraded. Whoever raises the schema number of a kind adds to the folder of that number, and a field
+//! that the old records lack gets its default in `values`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -54,7 +55,7 @@ fn every_record_of_schema_1_is_read_as_it_was_meant() {
         values::instances(),
         instance::from_json,
         instance::to_json,
-        [1, SCHEMA],
+        [1, instance::SCHEMA],
     ));
     names.extend(check(
         values::lanes(),
@@ -83,15 +84,21 @@ fn every_record_of_schema_1_is_read_as_it_was_meant() {
     assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), files_of(1));
 }
 
-/// Tasks have a schema number of their own.
+/// Tasks and capacity records have schema numbers of their own.
 #[test]
-fn every_task_of_schema_2_is_read_as_it_was_meant() {
-    let names = check(
+fn every_record_of_schema_2_is_read_as_it_was_meant() {
+    let mut names = check(
         values::tasks_of_2(),
         task::from_json,
         task::to_json,
         [2, task::SCHEMA],
     );
+    names.extend(check(
+        values::instances_of_2(),
+        instance::from_json,
+        instance::to_json,
+        [2, instance::SCHEMA],
+    ));
     assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), files_of(2));
 }
 

@@ -11,7 +11,7 @@ use berth_scheduler::id::{
     AttemptId, AttemptNumber, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, ReportVersion,
     Revision, TaskArn, TaskDefinitionArn, TaskFamily, TaskGroup, TaskId,
 };
-use berth_scheduler::instance::{InstanceRecord, InstanceState};
+use berth_scheduler::instance::{InstanceRecord, InstanceState, Remaining, Reported};
 use berth_scheduler::progress::{
     FinalTask, FinishedRun, Outcome, Request, ReservedTask, StartedTask, StopCause, StopRequest,
     TaskProgress, TaskState,
@@ -320,7 +320,7 @@ fn empty_instance(name: &str, status: InstanceStatus) -> InstanceState {
         updated_at: None,
         registered_at: None,
         registered: Resources::default(),
-        remaining: Resources::default(),
+        remaining: Remaining::reported(Resources::default()),
         running_tasks: 0,
         eni_limit: None,
         attributes: Fingerprint::default(),
@@ -359,7 +359,7 @@ fn full_instance() -> InstanceState {
         updated_at: Some(at("2026-11-21T10:00:03.000Z")),
         registered_at: Some(at("2026-11-20T08:00:00.000Z")),
         registered: resources(8192),
-        remaining: resources(4096),
+        remaining: Remaining::reported(resources(4096)),
         running_tasks: 4,
         eni_limit: Some(EniCount::new(3)),
         attributes: Fingerprint::new(0xfedc_ba98_7654_3210),
@@ -400,6 +400,68 @@ pub(crate) fn instances() -> Vec<(&'static str, InstanceRecord)> {
         ),
         ("instance-gone", empty("a6", InstanceStatus::Inactive)),
     ]
+}
+
+/// The same as schema 2 stored them, and what it leaves out elsewhere: names of another account, a group and a family
+/// of their own, no time of registration to count from, every port of the ECS agent.
+pub(crate) fn instances_of_2() -> Vec<(&'static str, InstanceRecord)> {
+    let mut records = instances();
+    records.push(("instance-odd", InstanceRecord::from_state(odd_instance())));
+    let remaining = |remaining| {
+        InstanceRecord::from_state(InstanceState {
+            remaining,
+            ..full_instance()
+        })
+    };
+    let in_doubt = Remaining::Reported(Reported {
+        remaining: resources(4096),
+        others_before: Some(resources(512)),
+    });
+    records.push(("instance-alone", remaining(Remaining::default())));
+    records.push((
+        "instance-beside-others",
+        remaining(Remaining::Besides(resources(512))),
+    ));
+    records.push(("instance-in-doubt", remaining(in_doubt)));
+    records
+}
+
+fn odd_instance() -> InstanceState {
+    let reservation = |family: &str, group_text: &str, state| Reservation {
+        demand: full_demand(),
+        group: group(group_text),
+        outlook: RunOutlook {
+            family: TaskFamily::parse(family).ok(),
+            expected: RunSeconds::new(900),
+            timeout: RunSeconds::new(3_600),
+        },
+        reserved_at_version: ReportVersion::new(6),
+        state,
+    };
+    let elsewhere = "arn:aws:ecs:us-east-1:210987654321:task/default/4d9bb5e5";
+    let foreign = ReservationState::Placed(PlacedTask {
+        task: TaskArn::parse(elsewhere).unwrap(),
+        created_at: at("2026-11-21T10:00:02.123Z"),
+        report: ReportInclusion::NotYet,
+        stage: TaskStage::Stopping,
+    });
+    let arn = "arn:aws-us-gov:ecs:us-gov-west-1:123456789012:container-instance/a7";
+    let mut registered = resources(8192);
+    registered.ports_taken.tcp = [22, 80, 2375, 2376, 51_678, 51_679].into_iter().collect();
+    InstanceState {
+        instance: ContainerInstanceArn::parse(arn).unwrap(),
+        registered_at: None,
+        agent_version: None,
+        registered,
+        reservations: BTreeMap::from([
+            (attempt(1, "etl"), reservation("etl", "nightly run 1", foreign)),
+            (
+                attempt(2, "etl/2"),
+                reservation("", "no family", ReservationState::Pending),
+            ),
+        ]),
+        ..full_instance()
+    }
 }
 
 /// Lanes: a shape of one demand, and one with every kind of rule and preference.

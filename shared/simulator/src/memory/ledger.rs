@@ -263,6 +263,17 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
+    async fn load_run_times_of(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+    ) -> Result<RunTimeCounts, PortError> {
+        let tables = self.tables.borrow();
+        let of_cluster = tables.clusters.get(cluster);
+        let learnt = of_cluster.and_then(|tables| tables.run_times.get(family));
+        Ok(learnt.cloned().unwrap_or_default())
+    }
+
     async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
         let tables = self.tables.borrow();
         let of_cluster = tables.clusters.get(cluster);

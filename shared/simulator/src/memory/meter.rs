@@ -137,3 +137,6 @@ fn value_bytes(value: &Value) -> usize {
         Value::Object(fields) => 3 + fields.len() + fields_bytes(value),
     }
 }
+
+#[cfg(test)]
+mod tests;

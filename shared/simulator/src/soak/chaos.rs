@@ -106,7 +106,7 @@ impl World {
         // could not be found any more.
         self.ledger.damage(cluster, name, |record| {
             if let Some(fields) = record.as_object_mut() {
-                fields.retain(|field, _| !["remaining", "shape", "group"].contains(&field.as_str()));
+                fields.retain(|field, _| !["registered", "shape", "group"].contains(&field.as_str()));
             }
         });
         // What is left out until it is repaired may be what a wake-up was for.

@@ -66,7 +66,7 @@ fn a_damaged_capacity_record_is_made_anew_with_what_runs_there() {
     world.register(&report("a", 2, 312));
     world
         .ledger
-        .damage(&cluster(), &instance("a"), broken("remaining"));
+        .damage(&cluster(), &instance("a"), broken("registered"));
     assert_eq!(repaired(&world), [(instance("a"), Repair::Rebuilt)]);
     let record = now(world.ledger.load_instance(&cluster(), &arn("a")))
         .unwrap()
@@ -88,7 +88,7 @@ fn a_launch_without_an_answer_is_found_in_a_damaged_capacity_record() {
     world.send(&[submission("t", 0, "small")]);
     world
         .ledger
-        .damage(&cluster(), &instance("a"), broken("remaining"));
+        .damage(&cluster(), &instance("a"), broken("registered"));
     assert_eq!(repaired(&world), [(instance("a"), Repair::Rebuilt)]);
     assert_eq!(world.free("a"), 412);
     world.cycle();

@@ -1,12 +1,14 @@
 //! capacity-tracker: events, early, late, repeated and out of order.
 
+use berth_control::ports::Ledger;
 use berth_control::track::Tracked;
 use berth_scheduler::id::ReportVersion;
 use berth_scheduler::launch::LaunchOutcome;
 use berth_scheduler::progress::TaskState;
-use berth_scheduler::report::{TaskReport, TaskStatus};
+use berth_scheduler::report::{TaskEnd, TaskReport, TaskStatus};
+use berth_scheduler::timestamp::Timestamp;
 
-use crate::world::{World, ecs_task, report, submission};
+use crate::world::{World, cluster, ecs_task, now, report, submission};
 
 #[test]
 fn an_older_report_changes_nothing_and_a_repeated_one_is_announced_again() {
@@ -126,4 +128,27 @@ fn a_task_that_claims_an_attempt_nobody_made_is_not_ours() {
     attempt.number = attempt.number.next();
     assert_eq!(world.observe_task(&forged), Tracked::NotOurs);
     assert!(matches!(world.task("t").progress.state, TaskState::Started(_)));
+}
+
+#[test]
+fn every_end_of_a_family_is_counted_at_first_and_a_sample_once_it_is_known() {
+    let world = World::with_instances(&["a"]);
+    let end = TaskEnd {
+        stop_code: Some("EssentialContainerExited".to_owned()),
+        stopped_at: Some(Timestamp::from_millis(60_000)),
+        exit_code: Some(0),
+        ..TaskEnd::default()
+    };
+    let counted = || {
+        let learnt = now(world.ledger.load_run_times(&cluster())).unwrap();
+        learnt.iter().map(|(_, counts)| counts.total()).sum::<u32>()
+    };
+    for number in 0..132 {
+        world.send(&[submission(&format!("t{number}"), 0, "small")]);
+        world.stop(number, end.clone());
+        if number < 32 {
+            assert_eq!(usize::try_from(counted()), Ok(number + 1));
+        }
+    }
+    assert!((36..56).contains(&counted()), "{} of 132", counted());
 }

@@ -167,6 +167,6 @@ fn active_instance() -> InstanceRecord {
     };
     match observe(None, &report) {
         Observed::Updated(record) => *record,
-        Observed::Unchanged | Observed::Stale => panic!(),
+        _known => panic!(),
     }
 }

@@ -14,7 +14,7 @@ use berth_scheduler::id::{
     AttemptId, AttemptNumber, ClusterName, ContainerInstanceArn, Ec2InstanceId, LaneKey, ReportVersion,
     Revision, SubmissionId, SubnetId, TaskArn, TaskDefinitionArn, TaskFamily, TaskGroup, TaskId,
 };
-use berth_scheduler::instance::InstanceState;
+use berth_scheduler::instance::{InstanceState, Remaining, Reported};
 use berth_scheduler::progress::{
     FinalTask, FinishedRun, Outcome, Request, ReservedTask, StartedTask, StopCause, StopRequest,
     TaskProgress, TaskState,
@@ -205,7 +205,7 @@ pub(super) fn plain_instance_state() -> InstanceState {
         updated_at: None,
         registered_at: None,
         registered: Resources::default(),
-        remaining: Resources::default(),
+        remaining: Remaining::default(),
         running_tasks: 0,
         eni_limit: None,
         attributes: Fingerprint::new(u64::MAX),
@@ -215,10 +215,20 @@ pub(super) fn plain_instance_state() -> InstanceState {
     }
 }
 
+fn remaining() -> impl Strategy<Value = Remaining> {
+    let reported = (resources(), option::of(resources())).prop_map(|(remaining, others_before)| {
+        Remaining::Reported(Reported {
+            remaining,
+            others_before,
+        })
+    });
+    prop_oneof![reported, resources().prop_map(Remaining::Besides)]
+}
+
 pub(super) fn instance_state() -> impl Strategy<Value = InstanceState> {
     let identity = (status(), any::<bool>(), option::of("[0-9.]{1,6}"), any::<u64>());
     let times = (option::of(timestamp()), option::of(timestamp()));
-    let amounts = (resources(), resources(), any::<u32>(), option::of(any::<u32>()));
+    let amounts = (resources(), remaining(), any::<u32>(), option::of(any::<u32>()));
     let rest = (any::<u64>(), reservations(), other_tasks(), any::<u64>());
     (identity, times, amounts, rest).prop_map(|(identity, times, amounts, rest)| InstanceState {
         status: identity.0,

@@ -258,6 +258,17 @@ impl Ledger for SoakPorts {
         .await
     }
 
+    async fn load_run_times_of(
+        &self,
+        cluster: &ClusterName,
+        family: &TaskFamily,
+    ) -> Result<RunTimeCounts, PortError> {
+        self.table("load_run_times_of", |world| {
+            effect::at_once(world.ledger.load_run_times_of(cluster, family))
+        })
+        .await
+    }
+
     async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
         self.table("load_run_times", |world| {
             effect::at_once(world.ledger.load_run_times(cluster))
