@@ -351,6 +351,39 @@ const TWO_WITH_PAUSE: World = World {
     submitted: 0,
     ..TWO_ADMITTERS
 };
+const ALONE_WITH_CRASH: World = World {
+    faults: CRASH,
+    ..ALONE
+};
+const ALONE_ROOMY_WITH_CRASH: World = World {
+    instances: &[2],
+    ..ALONE_WITH_CRASH
+};
+const ALONE_WITH_PAUSE: World = World {
+    demands: &[1],
+    ..TWO_WITH_PAUSE
+};
+const ALONE_WITH_LOST_REPLY: World = World {
+    faults: LOST_REPLY,
+    ..ALONE
+};
+/// The holder of the turn is paused, and another one starts the task on another instance.
+const PAUSED_ELSEWHERE: World = World {
+    instances: &[1, 1],
+    faults: Faults {
+        crashes: 1,
+        ..EXPIRY
+    },
+    ..PAUSED
+};
+const BOTH_SUBMITTED: World = World {
+    submitted: 0b11,
+    ..TWO_ADMITTERS
+};
+const ROOMY_TWO_ADMITTERS: World = World {
+    instances: &[2],
+    ..TWO_ADMITTERS
+};
 const ROOMY_RECONCILED: World = World {
     reconciler: Reconciling::AnyTime,
     ..ROOMY
@@ -393,11 +426,24 @@ pub const MUTATIONS: &[Caught] = &[
     caught(Mutation::NoTokenAge, FORGOTTEN, Violation::StartedTwice),
     caught(Mutation::StaleRead, PLAIN, Violation::IdleAtRest),
     caught(Mutation::EarlyRedelivery, TWO_WITH_CRASH, Violation::IdleAtRest),
-    caught(Mutation::AsleepFirst, TWO_ADMITTERS, Violation::IdleAtRest),
+    caught(Mutation::EndInTwoWrites, TWO_ADMITTERS, Violation::IdleAtRest),
     caught(Mutation::DequeueAtReserve, FOREIGN_ALONE, Violation::IdleAtRest),
     caught(Mutation::ReleaseFirst, CRASH_REFUSED, Violation::IdleAtRest),
-    caught(Mutation::NoFence, TWO_WITH_PAUSE, Violation::Overcommitted),
+    caught(Mutation::IgnoreRevisions, TWO_WITH_PAUSE, Violation::Overcommitted),
+    caught(Mutation::TaskFirst, ALONE_WITH_CRASH, Violation::Stuck),
+    caught(Mutation::LaunchUnrecorded, ALONE_ROOMY_WITH_CRASH, Violation::StartedTwice),
+    caught(Mutation::TakeBackOwn, ALONE_WITH_LOST_REPLY, Violation::Stuck),
+    caught(Mutation::ReleaseUnstruck, TWO_WITH_PAUSE, Violation::Overcommitted),
+    caught(Mutation::AnyInstance, PAUSED_ELSEWHERE, Violation::Stuck),
+    caught(Mutation::NobodyWaitsNothingOpen, PAUSED_ELSEWHERE, Violation::Stuck),
+    caught(Mutation::AttentionBeforeWrite, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::AwakeIsNotCounted, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::LateCount, TWO_ADMITTERS, Violation::IdleAtRest),
+    caught(Mutation::JoinBehindAnybody, BOTH_SUBMITTED, Violation::IdleAtRest),
+    caught(Mutation::NoSecondLook, ROOMY_TWO_ADMITTERS, Violation::IdleAtRest),
+    caught(Mutation::IdleAfterStart, PLAIN, Violation::IdleAtRest),
     caught(Mutation::ReservedIsOrphan, PAUSED_FOREIGN, Violation::Overtaken),
+    caught(Mutation::GoOnWithoutTurn, ALONE_WITH_PAUSE, Violation::ModelTooSmall),
     caught(Mutation::TurnLostInSilence, TWO_WITH_PAUSE, Violation::IdleAtRest),
     caught(
         Mutation::WakeAtOnceAfterFailure,

@@ -2,7 +2,7 @@
 //! nothing are dropped, and report versions become ranks.
 
 use crate::state::{
-    Admitter, Event, INSTANCES, Instance, PassEnd, Progress, Report, Reservation, Run, State, Step, Task,
+    Admitter, Event, Hold, INSTANCES, Instance, PassEnd, Progress, Report, Run, State, Step, Task,
     Wave,
 };
 
@@ -42,9 +42,7 @@ impl State {
             visit(&mut event.version);
         }
         for task in &mut self.tasks {
-            if usize::from(task.instance) == index {
-                visit(&mut task.reserved_at_version);
-            }
+            visit(&mut task.reservations[index].at_version);
             if usize::from(task.run_instance) == index {
                 visit(&mut task.created_at_version);
             }
@@ -62,12 +60,7 @@ impl Admitter {
     pub(crate) fn clear_unread(&mut self) {
         match self.step {
             Step::Idle => *self = Self::default(),
-            Step::Enqueue
-            | Step::CountSubmission
-            | Step::TakeTurn
-            | Step::CountLoss
-            | Step::GiveUp
-            | Step::WakeLater => {
+            Step::Enqueue | Step::LookAhead => {
                 *self = Self {
                     step: self.step,
                     message: self.message,
@@ -75,24 +68,39 @@ impl Admitter {
                     ..Self::default()
                 };
             }
-            Step::HandBack | Step::FallAsleep => {
-                let (end, moved, fence_holds) = (self.end, self.moved, self.fence_holds);
+            Step::TakeTurn | Step::CountLoss | Step::GiveUp | Step::HandBack | Step::WakeLater => {
                 *self = Self {
                     step: self.step,
                     message: self.message,
-                    end,
-                    moved,
-                    fence_holds,
+                    ..Self::default()
+                };
+            }
+            Step::EndCycle | Step::FallAsleep => {
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    moved: self.moved,
+                    epoch_holds: self.epoch_holds,
+                    somebody_waits: self.somebody_waits,
                     ..Self::default()
                 };
             }
             Step::BeginPass => {
-                let (closed, fence_holds) = (self.closed, self.fence_holds);
                 *self = Self {
                     step: self.step,
                     message: self.message,
-                    closed,
-                    fence_holds,
+                    closed: self.closed,
+                    epoch_holds: self.epoch_holds,
+                    ..Self::default()
+                };
+            }
+            Step::SecondLook => {
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    waiting: self.waiting,
+                    moved: self.moved,
+                    epoch_holds: self.epoch_holds,
                     ..Self::default()
                 };
             }
@@ -100,12 +108,18 @@ impl Admitter {
         }
         let launching = matches!(self.step, Step::Launch | Step::Settle);
         let will_not_plan = launching && !self.resolving || self.end != PassEnd::Open;
-        if will_not_plan && self.step != Step::Reserve {
+        if will_not_plan {
             self.room = [0; INSTANCES];
             self.under_way = 0;
-            self.waiting = 0;
             self.fresh_instances = 0;
             self.visible = 0;
+            if self.end != PassEnd::Open {
+                self.waiting = 0;
+            }
+        }
+        let striking = matches!(self.step, Step::Strike | Step::ReleaseOrphan);
+        if striking {
+            return;
         }
         for (index, wave) in self.wave.iter().enumerate() {
             if *wave == Wave::No {
@@ -135,27 +149,36 @@ impl Instance {
 
 impl Task {
     fn clear_unread(&mut self) {
+        let run = self.reservations[usize::from(self.run_instance)];
+        let run_is_open = run.hold == Hold::Pending && run.attempt == self.run_attempt;
         // A RUNNING event that no longer changes anything is not announced: it is as good as delivered.
         let known = matches!(self.progress, Progress::Started | Progress::Ended);
-        if known && self.reservation != Reservation::Pending {
+        if known && !run_is_open {
             self.running_event = false;
         }
         if self.progress != Progress::Reserved {
             self.refused = false;
             self.old = false;
         }
-        if self.reservation == Reservation::None {
-            self.reserved_at_version = 0;
+        let holds_room = self.reservations.iter().any(|it| it.hold != Hold::None);
+        let instance_matters = match self.progress {
+            Progress::Reserved => true,
+            Progress::Started => holds_room,
+            _ => false,
+        };
+        if !instance_matters {
+            self.instance = 0;
+        }
+        if !holds_room {
             self.created_at_version = 0;
-            if self.progress != Progress::Reserved {
-                self.instance = 0;
+            if self.run != Run::Live {
+                self.run_instance = 0;
             }
         }
-        if self.reservation == Reservation::Counted {
-            self.reserved_at_version = 0;
-        }
-        if self.run != Run::Live && self.reservation == Reservation::None {
-            self.run_instance = 0;
+        for reservation in &mut self.reservations {
+            if reservation.hold == Hold::Counted {
+                reservation.at_version = 0;
+            }
         }
     }
 }

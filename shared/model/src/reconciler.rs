@@ -3,8 +3,10 @@
 use crate::action::{Actor, Successors};
 use crate::ecs;
 use crate::property::nothing_under_way;
-use crate::records::{Observed, advance, observe, release};
-use crate::state::{INSTANCES, Progress, Reconciler, ReconcilerStep, Report, Reservation, Run, State, Turn};
+use crate::records::{Observed, advance, is_open, is_placed, observe, release};
+use crate::state::{
+    Attention, INSTANCES, Progress, Reconciler, ReconcilerStep, Report, Run, State, Task, Turn,
+};
 use crate::world::{Model, Reconciling};
 
 /// Adds every possible next call.
@@ -20,6 +22,7 @@ pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
         ReconcilerStep::Idle => {}
         ReconcilerStep::Describe => add("describe instances and tasks", describe),
         ReconcilerStep::Correct => add("correct the records", correct),
+        ReconcilerStep::ReadAttention => add("read who looks at news", read_attention),
         ReconcilerStep::Count => add("count the news", count),
         ReconcilerStep::Wake => add("send a wake message", wake),
         ReconcilerStep::LookAfterWaiting => add("look after who waits", look_after_waiting),
@@ -36,16 +39,16 @@ fn may_begin(model: &Model, state: &State) -> bool {
 }
 
 fn begin(model: &Model, state: &mut State) {
-    let with = |wanted: &[Reservation]| {
+    let with = |wanted: fn(&Task) -> bool| {
         model
             .tasks()
-            .filter(|&index| wanted.contains(&state.tasks[index].reservation))
+            .filter(|&index| wanted(&state.tasks[index]))
             .fold(0, |set, index| set | 1 << index)
     };
     state.reconciler = Reconciler {
         step: ReconcilerStep::Describe,
-        placed_before: with(&[Reservation::NotCounted, Reservation::Counted]),
-        unresolved: with(&[Reservation::Pending]) != 0,
+        placed_before: with(is_placed),
+        unresolved: with(is_open) != 0,
         ..Reconciler::default()
     };
 }
@@ -81,21 +84,29 @@ fn correct(model: &Model, state: &mut State) {
         ) {
             advance(state, index, Progress::Ended, None);
         }
-        corrected |= release(state, index, None);
+        let run = (state.tasks[index].run_attempt, state.tasks[index].run_instance);
+        corrected |= release(state, index, run, None);
     }
     state.reconciler.placed_before = 0;
     state.reconciler.ended = 0;
     state.reconciler.described = [Report::default(); INSTANCES];
     state.reconciler.step = if corrected {
-        ReconcilerStep::Count
+        ReconcilerStep::ReadAttention
     } else {
         ReconcilerStep::LookAfterWaiting
     };
 }
 
+fn read_attention(_: &Model, state: &mut State) {
+    state.reconciler.step = match state.cluster.attention {
+        Attention::Idle => ReconcilerStep::LookAfterWaiting,
+        Attention::Asleep => ReconcilerStep::Wake,
+        Attention::Awake => ReconcilerStep::Count,
+    };
+}
+
 fn count(_: &Model, state: &mut State) {
-    let asleep = state.bump();
-    state.reconciler.step = if asleep {
+    state.reconciler.step = if state.bump() == Attention::Asleep {
         ReconcilerStep::Wake
     } else {
         ReconcilerStep::LookAfterWaiting

@@ -2,7 +2,7 @@
 
 use crate::ecs::remaining;
 use crate::property::Violation;
-use crate::state::{Progress, Report, Reservation, State, Task, TaskSet};
+use crate::state::{Hold, Progress, Report, Reservation, Run, State, Task, TaskSet};
 use crate::world::{Model, Mutation, Timestamps};
 
 /// What became of a report.
@@ -14,7 +14,18 @@ pub(crate) enum Observed {
 }
 
 fn reserved_on(task: &Task, instance: usize) -> bool {
-    task.reservation != Reservation::None && usize::from(task.instance) == instance
+    task.reservations[instance].hold != Hold::None
+}
+
+/// Whether room for a task is recorded as placed somewhere.
+pub(crate) fn is_placed(task: &Task) -> bool {
+    let placed = |it: &Reservation| matches!(it.hold, Hold::NotCounted | Hold::Counted);
+    task.reservations.iter().any(placed)
+}
+
+/// Whether room for a task is reserved somewhere and no answer about it is recorded.
+pub(crate) fn is_open(task: &Task) -> bool {
+    task.reservations.iter().any(|it| it.hold == Hold::Pending)
 }
 
 /// Free room: the smaller of what ECS reported minus our tasks it did not count, and of all room minus all
@@ -29,7 +40,7 @@ pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
         let task = &state.tasks[index];
         if reserved_on(task, instance) {
             all += model.demand(index);
-            if task.reservation != Reservation::Counted || model.has(Mutation::SubtractUntilStopped) {
+            if task.reservations[instance].hold != Hold::Counted || model.has(Mutation::SubtractUntilStopped) {
                 not_counted += model.demand(index);
             }
         }
@@ -38,11 +49,11 @@ pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
     reported.min(model.world.instances[instance].saturating_sub(all))
 }
 
-/// Whether the stored report counts a placed task.
-fn is_counted(model: &Model, state: &State, index: usize) -> bool {
+/// Whether the report stored for an instance counts a task that was placed there.
+fn is_counted(model: &Model, state: &State, index: usize, instance: usize) -> bool {
     let task = &state.tasks[index];
-    let stored = &state.instances[usize::from(task.instance)].stored;
-    let newer = stored.version > task.reserved_at_version;
+    let stored = &state.instances[instance].stored;
+    let newer = stored.version > task.reservations[instance].at_version;
     let all_equal = model.world.timestamps == Timestamps::AllEqual;
     match model.mutation {
         Some(Mutation::SettleAtReply) => true,
@@ -73,11 +84,11 @@ pub(crate) fn observe(
     }
     let version = stored.version;
     for index in model.tasks() {
-        let task = &state.tasks[index];
-        if task.reservation == Reservation::NotCounted && usize::from(task.instance) == instance {
-            let asked = placed_before & (1 << index) != 0 && version > task.reserved_at_version;
-            if asked || is_counted(model, state, index) {
-                state.tasks[index].reservation = Reservation::Counted;
+        let reservation = state.tasks[index].reservations[instance];
+        if reservation.hold == Hold::NotCounted {
+            let asked = placed_before & (1 << index) != 0 && version > reservation.at_version;
+            if asked || is_counted(model, state, index, instance) {
+                state.tasks[index].reservations[instance].hold = Hold::Counted;
             }
         }
     }
@@ -88,31 +99,38 @@ pub(crate) fn observe(
     Observed::Updated
 }
 
-/// Records that ECS placed a task's attempt; false when nothing changes.
-pub(crate) fn place(model: &Model, state: &mut State, index: usize, by: Option<usize>) -> bool {
-    if state.tasks[index].reservation != Reservation::Pending {
+/// Records that ECS placed an attempt on an instance; false when nothing changes.
+pub(crate) fn place(
+    model: &Model,
+    state: &mut State,
+    index: usize,
+    (attempt, instance): (u8, u8),
+    by: Option<usize>,
+) -> bool {
+    let instance = usize::from(instance);
+    let counted = is_counted(model, state, index, instance);
+    let reservation = &mut state.tasks[index].reservations[instance];
+    if reservation.hold != Hold::Pending || reservation.attempt != attempt {
         return false;
     }
-    let counted = is_counted(model, state, index);
-    let task = &mut state.tasks[index];
-    task.reservation = if counted {
-        Reservation::Counted
-    } else {
-        Reservation::NotCounted
-    };
-    let instance = usize::from(task.instance);
+    reservation.hold = if counted { Hold::Counted } else { Hold::NotCounted };
     state.touch_instance(instance, by);
     true
 }
 
-/// Takes back a reservation; false when there is none.
-pub(crate) fn release(state: &mut State, index: usize, by: Option<usize>) -> bool {
-    let task = &mut state.tasks[index];
-    if task.reservation == Reservation::None {
+/// Takes back the reservation of an attempt on an instance; false when there is none.
+pub(crate) fn release(
+    state: &mut State,
+    index: usize,
+    (attempt, instance): (u8, u8),
+    by: Option<usize>,
+) -> bool {
+    let instance = usize::from(instance);
+    let reservation = &mut state.tasks[index].reservations[instance];
+    if reservation.hold == Hold::None || reservation.attempt != attempt {
         return false;
     }
-    task.reservation = Reservation::None;
-    let instance = usize::from(task.instance);
+    *reservation = Reservation::default();
     state.touch_instance(instance, by);
     true
 }
@@ -126,27 +144,49 @@ pub(crate) fn advance(state: &mut State, index: usize, progress: Progress, by: O
     }
 }
 
-/// Writes a reservation: the task's record, the capacity record. Checks what must hold at that moment.
-pub(crate) fn reserve(
+/// Writes the capacity record's half of a reservation. Checks what must hold at that moment.
+pub(crate) fn reserve_room(
     model: &Model,
     state: &mut State,
     index: usize,
-    instance: usize,
+    (attempt, instance): (u8, u8),
     by: usize,
 ) -> Result<(), Violation> {
+    let instance = usize::from(instance);
     no_overtaking(model, state, index, instance, by)?;
     no_overcommit(model, state, index, instance)?;
-    let version = state.instances[instance].stored.version;
-    let task = &mut state.tasks[index];
-    if !(model.has(Mutation::SameAttemptNumber) && task.attempt > 0) {
-        task.attempt += 1;
+    // A pass resolves what is open before it plans, and plans nothing for a task whose reservation stays
+    // open: so there is one reservation per task and instance.
+    if model.mutation.is_none() && reserved_on(&state.tasks[index], instance) {
+        return Err(Violation::ModelTooSmall);
     }
-    task.instance = u8::try_from(instance).unwrap_or(u8::MAX);
-    task.reservation = Reservation::Pending;
-    task.reserved_at_version = version;
+    state.tasks[index].reservations[instance] = Reservation {
+        hold: Hold::Pending,
+        attempt,
+        at_version: state.instances[instance].stored.version,
+    };
+    state.touch_instance(instance, Some(by));
+    Ok(())
+}
+
+/// Writes the task's half of a reservation: from now on it may be launched. Its room must still be there.
+pub(crate) fn reserve_task(
+    model: &Model,
+    state: &mut State,
+    index: usize,
+    (attempt, instance): (u8, u8),
+    by: usize,
+) -> Result<(), Violation> {
+    let task = &mut state.tasks[index];
+    let reservation = task.reservations[usize::from(instance)];
+    let room_is_gone = reservation.hold != Hold::Pending || reservation.attempt != attempt;
+    if room_is_gone && !model.has(Mutation::TaskFirst) {
+        return Err(Violation::Overcommitted);
+    }
+    task.attempt = attempt;
+    task.instance = instance;
     task.entry &= !model.has(Mutation::DequeueAtReserve);
     advance(state, index, Progress::Reserved, Some(by));
-    state.touch_instance(instance, Some(by));
     Ok(())
 }
 
@@ -182,10 +222,11 @@ fn no_overcommit(model: &Model, state: &State, index: usize, instance: usize) ->
         .filter(|&other| reserved_on(&state.tasks[other], instance))
     {
         let task = &state.tasks[other];
-        if task.created_at_version == 0 || task.created_at_version > stored.version {
+        let ran_here = task.run != Run::Never && usize::from(task.run_instance) == instance;
+        if !ran_here || task.created_at_version == 0 || task.created_at_version > stored.version {
             uncounted += model.demand(other);
         }
-        if task.run == crate::state::Run::Never {
+        if !ran_here {
             unstarted += model.demand(other);
         }
     }

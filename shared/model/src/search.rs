@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::action::{Action, Actor, Successors};
 use crate::property::{Violation, all_done, at_rest};
-use crate::state::{Instance, Progress, Report, State, Submission};
+use crate::state::{Attention, Instance, Progress, Report, State, Submission};
 use crate::world::Model;
 use crate::{admitter, faults, reconciler, tracker};
 
@@ -230,7 +230,7 @@ fn first_state(model: &Model) -> State {
         if model.world.submitted & (1 << index) == 0 {
             state.tasks[index].progress = Progress::Waiting;
             state.tasks[index].entry = true;
-            state.cluster.awake = true;
+            state.cluster.attention = Attention::Awake;
             state.cluster.wakes = 1;
         } else {
             state.tasks[index].submission = Submission::Queued;

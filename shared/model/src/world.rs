@@ -116,22 +116,48 @@ pub enum Mutation {
     RequeueAtOnce,
     /// A token is sent again however old it is.
     NoTokenAge,
+    /// Who looks at news is read before they are written, and acted on after.
+    AttentionBeforeWrite,
+    /// News are not counted while somebody is at work.
+    AwakeIsNotCounted,
+    /// A loser of the turn counts its news and goes, whether or not the holder has ended meanwhile.
+    LateCount,
+    /// A submission goes quietly when anybody else is in its lane, whatever the ranks.
+    JoinBehindAnybody,
+    /// A cycle ends after its wave without looking at the lanes again.
+    NoSecondLook,
+    /// A cycle that started somebody takes it that nobody else waits.
+    IdleAfterStart,
+    /// A pass that finds nobody waiting does not look for open reservations.
+    NobodyWaitsNothingOpen,
     /// The capacity records are read before the generation: what an eventually consistent read can give.
     StaleRead,
     /// A dead holder's wake message comes back while its lease still stands.
     EarlyRedelivery,
-    /// The cluster falls asleep before the turn is handed back.
-    AsleepFirst,
+    /// A cycle frees the turn first, and falls asleep in a second write that does not look at the epoch.
+    EndInTwoWrites,
     /// The waiting entry is removed when room is reserved.
     DequeueAtReserve,
     /// A refused attempt's room is given back in a write of its own, before the task's record.
     ReleaseFirst,
-    /// Reservations are written without looking at the epoch or the stored records' revisions.
-    NoFence,
+    /// Reservations are written without looking at the stored records' revisions.
+    IgnoreRevisions,
+    /// The task's record says reserved before the capacity record does.
+    TaskFirst,
+    /// RunTask is called as soon as the capacity record says reserved.
+    LaunchUnrecorded,
+    /// A holder whose own write of the task's record was repeated and refused takes the reservation back.
+    TakeBackOwn,
+    /// An orphaned reservation is released although its paused holder can still write the task's record.
+    ReleaseUnstruck,
+    /// An open reservation is resolved by its attempt alone, wherever the task's record says its room is.
+    AnyInstance,
     /// The entry of a task that another cycle has reserved is taken for an orphan.
     ReservedIsOrphan,
     /// A cycle that lost its turn to another one just ends.
     TurnLostInSilence,
+    /// A cycle begins another pass whether or not the turn is still its own.
+    GoOnWithoutTurn,
     /// A failed cycle sends its wake message at once, though its turn may still stand.
     WakeAtOnceAfterFailure,
     /// RunTask is sent however long ago it was decided.
