@@ -30,7 +30,10 @@ pub(crate) fn steps(model: &Model, state: &State, by: usize, out: &mut Successor
         Step::LookAhead => add("look who is ahead in the lane", intake::look_ahead),
         Step::TakeTurn => add("take the turn, begin a pass", take_turn),
         Step::CountLoss => add("count the news for the holder of the turn", intake::count_loss),
-        Step::BeginPass => add("begin another pass: read the generation and the epoch", begin_another_pass),
+        Step::BeginPass => add(
+            "begin another pass: read the generation and the epoch",
+            begin_another_pass,
+        ),
         Step::LoadLanes => add("load the lanes", load_lanes),
         Step::LoadInstances => add("load the instances", load_instances),
         Step::Resolve => resolve::steps(model, state, by, actor, out),
@@ -77,7 +80,7 @@ fn begin_another_pass(model: &Model, state: &mut State, by: usize) -> Outcome {
     if state.admitters[by].epoch_holds || model.has(Mutation::GoOnWithoutTurn) {
         return begin_pass(model, state, by);
     }
-    end::lose_turn(model, state, by);
+    state.admitters[by].step = Step::WakeLater;
     Ok(())
 }
 

@@ -147,6 +147,13 @@ pub const QUICK: &[World] = &[
         }
     },
     World {
+        name: "2 admitters, paused holder, 2 instances, 1 task",
+        admitters: 2,
+        instances: &[1, 1],
+        faults: EXPIRY,
+        ..ALONE
+    },
+    World {
         name: "foreign task 1",
         faults: FOREIGN,
         submitted: 0,
@@ -271,6 +278,21 @@ pub const LONG: &[World] = &[
         ..PAUSED
     },
     World {
+        name: "2 admitters, paused holder, 2 instances, lost reply 1, reconciler, 1 task",
+        ..PAUSED_ELSEWHERE
+    },
+    World {
+        name: "2 admitters, paused holder, 2 instances, crash 1, reconciler, 1 task",
+        faults: Faults { crashes: 1, ..EXPIRY },
+        ..PAUSED_ELSEWHERE
+    },
+    World {
+        name: "2 admitters, submitted, paused holder, 2 places",
+        faults: EXPIRY,
+        instances: &[2],
+        ..BOTH_SUBMITTED
+    },
+    World {
         name: "2 instances, one dies, foreign task 1, crash 1, reconciler, 1 task",
         instances: &[1, 1],
         admitters: 1,
@@ -371,7 +393,7 @@ const ALONE_WITH_LOST_REPLY: World = World {
 const PAUSED_ELSEWHERE: World = World {
     instances: &[1, 1],
     faults: Faults {
-        crashes: 1,
+        lost_replies: 1,
         ..EXPIRY
     },
     ..PAUSED
@@ -429,13 +451,29 @@ pub const MUTATIONS: &[Caught] = &[
     caught(Mutation::EndInTwoWrites, TWO_ADMITTERS, Violation::IdleAtRest),
     caught(Mutation::DequeueAtReserve, FOREIGN_ALONE, Violation::IdleAtRest),
     caught(Mutation::ReleaseFirst, CRASH_REFUSED, Violation::IdleAtRest),
-    caught(Mutation::IgnoreRevisions, TWO_WITH_PAUSE, Violation::Overcommitted),
+    caught(
+        Mutation::IgnoreRevisions,
+        TWO_WITH_PAUSE,
+        Violation::Overcommitted,
+    ),
     caught(Mutation::TaskFirst, ALONE_WITH_CRASH, Violation::Stuck),
-    caught(Mutation::LaunchUnrecorded, ALONE_ROOMY_WITH_CRASH, Violation::StartedTwice),
+    caught(
+        Mutation::LaunchUnrecorded,
+        ALONE_ROOMY_WITH_CRASH,
+        Violation::StartedTwice,
+    ),
     caught(Mutation::TakeBackOwn, ALONE_WITH_LOST_REPLY, Violation::Stuck),
-    caught(Mutation::ReleaseUnstruck, TWO_WITH_PAUSE, Violation::Overcommitted),
+    caught(
+        Mutation::ReleaseUnstruck,
+        TWO_WITH_PAUSE,
+        Violation::Overcommitted,
+    ),
     caught(Mutation::AnyInstance, PAUSED_ELSEWHERE, Violation::Stuck),
-    caught(Mutation::NobodyWaitsNothingOpen, PAUSED_ELSEWHERE, Violation::Stuck),
+    caught(
+        Mutation::NobodyWaitsNothingOpen,
+        PAUSED_ELSEWHERE,
+        Violation::Stuck,
+    ),
     caught(Mutation::AttentionBeforeWrite, PLAIN, Violation::IdleAtRest),
     caught(Mutation::AwakeIsNotCounted, PLAIN, Violation::IdleAtRest),
     caught(Mutation::LateCount, TWO_ADMITTERS, Violation::IdleAtRest),
@@ -443,8 +481,11 @@ pub const MUTATIONS: &[Caught] = &[
     caught(Mutation::NoSecondLook, ROOMY_TWO_ADMITTERS, Violation::IdleAtRest),
     caught(Mutation::IdleAfterStart, PLAIN, Violation::IdleAtRest),
     caught(Mutation::ReservedIsOrphan, PAUSED_FOREIGN, Violation::Overtaken),
-    caught(Mutation::GoOnWithoutTurn, ALONE_WITH_PAUSE, Violation::ModelTooSmall),
-    caught(Mutation::TurnLostInSilence, TWO_WITH_PAUSE, Violation::IdleAtRest),
+    caught(
+        Mutation::GoOnWithoutTurn,
+        ALONE_WITH_PAUSE,
+        Violation::ModelTooSmall,
+    ),
     caught(
         Mutation::WakeAtOnceAfterFailure,
         TWO_WITH_LOST_REPLY,

@@ -2,8 +2,7 @@
 //! nothing are dropped, and report versions become ranks.
 
 use crate::state::{
-    Admitter, Event, Hold, INSTANCES, Instance, PassEnd, Progress, Report, Run, State, Step, Task,
-    Wave,
+    Admitter, Event, Hold, INSTANCES, Instance, PassEnd, Progress, Report, Run, State, Step, Task, Wave,
 };
 
 impl State {

@@ -40,7 +40,8 @@ pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
         let task = &state.tasks[index];
         if reserved_on(task, instance) {
             all += model.demand(index);
-            if task.reservations[instance].hold != Hold::Counted || model.has(Mutation::SubtractUntilStopped) {
+            if task.reservations[instance].hold != Hold::Counted || model.has(Mutation::SubtractUntilStopped)
+            {
                 not_counted += model.demand(index);
             }
         }

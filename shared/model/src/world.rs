@@ -154,8 +154,6 @@ pub enum Mutation {
     AnyInstance,
     /// The entry of a task that another cycle has reserved is taken for an orphan.
     ReservedIsOrphan,
-    /// A cycle that lost its turn to another one just ends.
-    TurnLostInSilence,
     /// A cycle begins another pass whether or not the turn is still its own.
     GoOnWithoutTurn,
     /// A failed cycle sends its wake message at once, though its turn may still stand.

@@ -62,7 +62,6 @@ caught! {
     a_cycle_must_not_take_it_that_nobody_waits: IdleAfterStart,
     a_cycle_must_stop_when_its_turn_is_lost: GoOnWithoutTurn,
     a_task_reserved_by_another_cycle_must_keep_its_entry: ReservedIsOrphan,
-    a_cycle_that_lost_its_turn_must_send_a_wake_message: TurnLostInSilence,
     a_failed_cycles_wake_message_must_not_arrive_before_its_lease_ends: WakeAtOnceAfterFailure,
     run_task_must_not_be_sent_when_its_time_is_over: SendLate,
     an_instance_left_out_must_be_looked_at_again: ForgetClosed,

@@ -33,12 +33,14 @@ pub(super) fn finish_wave(model: &Model, state: &mut State, by: usize, end: Pass
 /// loaded makes it look again.
 pub(super) fn second_look(model: &Model, state: &mut State, by: usize) -> Outcome {
     let is_front = |index: &usize| {
-        let ahead =
-            |other: usize| state.tasks[other].entry && model.demand(other) == model.demand(*index);
+        let ahead = |other: usize| state.tasks[other].entry && model.demand(other) == model.demand(*index);
         state.tasks[*index].entry && !(0..*index).any(ahead)
     };
     let loaded = state.admitters[by].waiting;
-    let fronts = model.tasks().filter(is_front).fold(0, |set, index| set | 1 << index);
+    let fronts = model
+        .tasks()
+        .filter(is_front)
+        .fold(0, |set, index| set | 1 << index);
     let admitter = &mut state.admitters[by];
     admitter.somebody_waits = fronts != 0 && !model.has(Mutation::IdleAfterStart);
     admitter.step = if fronts & !loaded == 0 {
@@ -59,7 +61,8 @@ pub(super) fn end_cycle(model: &Model, state: &mut State, by: usize) -> Outcome 
         return Ok(());
     }
     if !admitter.epoch_holds {
-        lose_turn(model, state, by);
+        // Another one has the turn by now.
+        admitter.step = Step::WakeLater;
     } else if admitter.moved && !model.has(Mutation::SleepUnconditionally) {
         admitter.step = Step::BeginPass;
     } else {
@@ -67,14 +70,6 @@ pub(super) fn end_cycle(model: &Model, state: &mut State, by: usize) -> Outcome 
         rest(state, by);
     }
     Ok(())
-}
-
-/// Another one has the turn by now, and may not have seen all that this one wrote.
-pub(super) fn lose_turn(model: &Model, state: &mut State, by: usize) {
-    state.admitters[by].step = Step::WakeLater;
-    if model.has(Mutation::TurnLostInSilence) {
-        done(state, by);
-    }
 }
 
 /// Nobody is at work any more.

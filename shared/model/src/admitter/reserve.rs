@@ -71,21 +71,27 @@ pub(super) fn reserve_room(model: &Model, state: &State, by: usize, actor: Actor
         });
         return;
     }
-    out.add(state, actor, "reserve room in the capacity record", index, |next| {
-        records::reserve_room(model, next, index, reserved, by)?;
-        match model.mutation {
-            Some(Mutation::LaunchUnrecorded) => {
-                next.admitters[by].wave[index] = Wave::Reserved;
-                aim(next, by);
+    out.add(
+        state,
+        actor,
+        "reserve room in the capacity record",
+        index,
+        |next| {
+            records::reserve_room(model, next, index, reserved, by)?;
+            match model.mutation {
+                Some(Mutation::LaunchUnrecorded) => {
+                    next.admitters[by].wave[index] = Wave::Reserved;
+                    aim(next, by);
+                }
+                Some(Mutation::TaskFirst) => {
+                    take_in_hand(next, by, index);
+                    aim(next, by);
+                }
+                _ => next.admitters[by].step = Step::ReserveTask,
             }
-            Some(Mutation::TaskFirst) => {
-                take_in_hand(next, by, index);
-                aim(next, by);
-            }
-            _ => next.admitters[by].step = Step::ReserveTask,
-        }
-        Ok(())
-    });
+            Ok(())
+        },
+    );
     if state.faults_left.lost_replies > 0 {
         let what = "room is reserved, the answer is lost, the repeated write is refused";
         out.add(state, Actor::Fault, what, index, |next| {

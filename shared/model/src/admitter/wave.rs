@@ -18,7 +18,11 @@ pub(super) fn plan(model: &Model, state: &mut State, by: usize) {
         let fits =
             |instance: &usize| admitter.closed & (1 << *instance) == 0 && admitter.room[*instance] >= need;
         let mut fitting = model.instances().filter(fits);
-        let chosen = if by == 0 { fitting.next() } else { fitting.next_back() };
+        let chosen = if by == 0 {
+            fitting.next()
+        } else {
+            fitting.next_back()
+        };
         if let Some(instance) = chosen {
             admitter.room[instance] -= need;
             admitter.wave[index] = Wave::Planned(u8::try_from(instance).unwrap_or(u8::MAX));
