@@ -9,8 +9,8 @@ mod wave;
 
 use crate::action::{Actor, Successors};
 use crate::property::Violation;
-use crate::records::{is_open, room};
-use crate::state::{Attention, Hold, Progress, State, Step, Turn};
+use crate::records::{open, room};
+use crate::state::{Attention, Hold, PassEnd, Progress, State, Step, Turn};
 use crate::world::{Model, Mutation};
 
 /// What a call leads to.
@@ -106,7 +106,7 @@ fn load_lanes(model: &Model, state: &mut State, by: usize) -> Outcome {
     state.admitters[by].waiting = waiting;
     state.admitters[by].somebody_waits = waiting != 0;
     if waiting == 0 && model.has(Mutation::NobodyWaitsNothingOpen) {
-        end::finish_pass(model, state, by, crate::state::PassEnd::Complete);
+        end::finish_pass(model, state, by, PassEnd::Complete);
     } else {
         // Even when nobody waits: a holder that was paused may have reserved room for a task that another one
         // started elsewhere meanwhile.
@@ -150,10 +150,7 @@ fn read_instances(model: &Model, state: &mut State, by: usize) {
     for instance in model.instances() {
         state.admitters[by].room[instance] = room(model, state, instance);
     }
-    let under_way = model
-        .tasks()
-        .filter(|&index| is_open(&state.tasks[index]))
-        .fold(0, |set, index| set | 1 << index);
+    let under_way = open(model, state);
     let admitter = &mut state.admitters[by];
     admitter.fresh_instances = u8::MAX;
     admitter.under_way = under_way;

@@ -50,6 +50,7 @@ impl State {
             && usize::from(*at) == index
         {
             visit(&mut report.version);
+            visit(&mut self.tracker.described.version);
         }
         visit(&mut self.reconciler.described[index].version);
     }
@@ -57,6 +58,31 @@ impl State {
 
 impl Admitter {
     pub(crate) fn clear_unread(&mut self) {
+        self.keep_what_the_step_needs();
+        let launching = matches!(self.step, Step::Launch | Step::Settle);
+        let will_not_plan = launching && !self.resolving || self.end != PassEnd::Open;
+        if will_not_plan {
+            self.room = [0; INSTANCES];
+            self.under_way = 0;
+            self.fresh_instances = 0;
+            self.visible = 0;
+            if self.end != PassEnd::Open {
+                self.waiting = 0;
+            }
+        }
+        if matches!(self.step, Step::Strike | Step::ReleaseOrphan) {
+            return;
+        }
+        for (index, wave) in self.wave.iter().enumerate() {
+            if *wave == Wave::No {
+                self.fresh_tasks &= !(1 << index);
+                self.reserved[index] = (0, 0);
+            }
+        }
+    }
+
+    /// Between passes little is in hand.
+    fn keep_what_the_step_needs(&mut self) {
         match self.step {
             Step::Idle => *self = Self::default(),
             Step::Enqueue | Step::LookAhead => {
@@ -105,41 +131,16 @@ impl Admitter {
             }
             _ => {}
         }
-        let launching = matches!(self.step, Step::Launch | Step::Settle);
-        let will_not_plan = launching && !self.resolving || self.end != PassEnd::Open;
-        if will_not_plan {
-            self.room = [0; INSTANCES];
-            self.under_way = 0;
-            self.fresh_instances = 0;
-            self.visible = 0;
-            if self.end != PassEnd::Open {
-                self.waiting = 0;
-            }
-        }
-        let striking = matches!(self.step, Step::Strike | Step::ReleaseOrphan);
-        if striking {
-            return;
-        }
-        for (index, wave) in self.wave.iter().enumerate() {
-            if *wave == Wave::No {
-                self.fresh_tasks &= !(1 << index);
-            }
-        }
-        for (wave, reserved) in self.wave.iter().zip(&mut self.reserved) {
-            if *wave == Wave::No {
-                *reserved = (0, 0);
-            }
-        }
     }
 }
 
 impl Instance {
-    /// An event older than the stored report changes nothing and is not announced: it is as good as
+    /// An event older than the event in the record changes nothing and is not announced: it is as good as
     /// delivered.
     fn drop_stale_events(&mut self) {
-        let (stored, gone) = (self.stored.version, self.stored.inactive);
+        let stored = self.stored;
         for event in &mut self.events {
-            if event.version < stored || gone {
+            if (event.version < stored.version && stored.dated) || stored.inactive {
                 *event = Report::default();
             }
         }

@@ -3,11 +3,9 @@
 use crate::action::{Actor, Successors};
 use crate::ecs;
 use crate::property::nothing_under_way;
-use crate::records::{Observed, advance, is_open, is_placed, observe, release};
-use crate::state::{
-    Attention, INSTANCES, Progress, Reconciler, ReconcilerStep, Report, Run, State, Task, Turn,
-};
-use crate::world::{Model, Reconciling};
+use crate::records::{Observed, advance, observe, open, placed, release};
+use crate::state::{Attention, INSTANCES, Progress, Reconciler, ReconcilerStep, Report, Run, State, Turn};
+use crate::world::{Model, Mutation, Reconciling};
 
 /// Adds every possible next call.
 pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
@@ -39,16 +37,10 @@ fn may_begin(model: &Model, state: &State) -> bool {
 }
 
 fn begin(model: &Model, state: &mut State) {
-    let with = |wanted: fn(&Task) -> bool| {
-        model
-            .tasks()
-            .filter(|&index| wanted(&state.tasks[index]))
-            .fold(0, |set, index| set | 1 << index)
-    };
     state.reconciler = Reconciler {
         step: ReconcilerStep::Describe,
-        placed_before: with(is_placed),
-        unresolved: with(is_open) != 0,
+        placed_before: placed(model, state),
+        unresolved: open(model, state) != 0,
         ..Reconciler::default()
     };
 }
@@ -72,10 +64,12 @@ fn correct(model: &Model, state: &mut State) {
         ended,
         ..
     } = state.reconciler;
-    let mut corrected = false;
+    let (mut corrected, mut surprised) = (state.reconciler.corrected, false);
     for instance in model.instances() {
+        let before = state.instances[instance].as_reserved;
         let observed = observe(model, state, instance, described[instance], placed_before);
         corrected |= observed == Observed::Updated;
+        surprised |= before && !state.instances[instance].as_reserved;
     }
     for index in model.tasks().filter(|index| ended & (1 << *index) != 0) {
         if matches!(
@@ -90,7 +84,12 @@ fn correct(model: &Model, state: &mut State) {
     state.reconciler.placed_before = 0;
     state.reconciler.ended = 0;
     state.reconciler.described = [Report::default(); INSTANCES];
-    state.reconciler.step = if corrected {
+    state.reconciler.corrected = corrected;
+    // Events that came after ECS was asked may have been passed over as known.
+    state.reconciler.step = if surprised && !model.has(Mutation::SurpriseIsFinal) {
+        state.reconciler.placed_before = placed(model, state);
+        ReconcilerStep::Describe
+    } else if corrected {
         ReconcilerStep::ReadAttention
     } else {
         ReconcilerStep::LookAfterWaiting

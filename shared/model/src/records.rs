@@ -1,15 +1,17 @@
 //! Berth's capacity records and what may change them, as in `berth-scheduler`.
 
-use crate::ecs::remaining;
+use crate::ecs::{lives_on, remaining};
 use crate::property::Violation;
 use crate::state::{Hold, Progress, Report, Reservation, Run, State, Task, TaskSet};
-use crate::world::{Model, Mutation, Timestamps};
+use crate::world::{Model, Mutation, Reports, Timestamps};
 
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Observed {
     Updated,
     Unchanged,
+    /// It shows what the reservations say already: nothing is written.
+    AsReserved,
     Stale,
 }
 
@@ -17,19 +19,26 @@ fn reserved_on(task: &Task, instance: usize) -> bool {
     task.reservations[instance].hold != Hold::None
 }
 
-/// Whether room for a task is recorded as placed somewhere.
-pub(crate) fn is_placed(task: &Task) -> bool {
-    let placed = |it: &Reservation| matches!(it.hold, Hold::NotCounted | Hold::Counted);
-    task.reservations.iter().any(placed)
+/// Tasks for which room is recorded as placed somewhere.
+pub(crate) fn placed(model: &Model, state: &State) -> TaskSet {
+    let is_placed = |it: &Reservation| matches!(it.hold, Hold::NotCounted | Hold::Counted);
+    model
+        .tasks()
+        .filter(|&index| state.tasks[index].reservations.iter().any(is_placed))
+        .fold(0, |set, index| set | 1 << index)
 }
 
-/// Whether room for a task is reserved somewhere and no answer about it is recorded.
-pub(crate) fn is_open(task: &Task) -> bool {
-    task.reservations.iter().any(|it| it.hold == Hold::Pending)
+/// Tasks for which room is reserved somewhere and no answer about it is recorded.
+pub(crate) fn open(model: &Model, state: &State) -> TaskSet {
+    let is_open = |it: &Reservation| it.hold == Hold::Pending;
+    model
+        .tasks()
+        .filter(|&index| state.tasks[index].reservations.iter().any(is_open))
+        .fold(0, |set, index| set | 1 << index)
 }
 
-/// Free room: the smaller of what ECS reported minus our tasks it did not count, and of all room minus all
-/// our tasks.
+/// Free room: all room minus all our tasks. Where others use the instance, at most what ECS reported minus
+/// our tasks it did not count.
 pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
     let stored = &state.instances[instance].stored;
     if stored.inactive {
@@ -46,25 +55,54 @@ pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
             }
         }
     }
-    let reported = stored.remaining.saturating_sub(not_counted);
-    reported.min(model.world.instances[instance].saturating_sub(all))
+    let unreserved = model.world.instances[instance].saturating_sub(all);
+    if state.instances[instance].as_reserved {
+        return unreserved;
+    }
+    stored.remaining.saturating_sub(not_counted).min(unreserved)
 }
 
-/// Whether the report stored for an instance counts a task that was placed there.
-fn is_counted(model: &Model, state: &State, index: usize, instance: usize) -> bool {
+/// Whether a report counts a task that was placed on its instance. `placed_before` are the tasks recorded as
+/// placed before ECS was asked; an event has none.
+fn counts(
+    model: &Model,
+    state: &State,
+    index: usize,
+    (instance, report): (usize, Report),
+    placed_before: TaskSet,
+) -> bool {
     let task = &state.tasks[index];
-    let stored = &state.instances[instance].stored;
-    let newer = stored.version > task.reservations[instance].at_version;
+    let newer = report.version > task.reservations[instance].at_version;
+    let asked = newer && placed_before & (1 << index) != 0;
     let all_equal = model.world.timestamps == Timestamps::AllEqual;
     match model.mutation {
         Some(Mutation::SettleAtReply) => true,
         Some(Mutation::SettleOnAnyNewerVersion) => newer,
-        _ => newer && stored.dated && (all_equal || stored.version >= task.created_at_version),
+        _ => asked || (newer && report.dated && (all_equal || report.version >= task.created_at_version)),
     }
 }
 
-/// Applies a report to a capacity record. `placed_before` are the tasks recorded as placed before ECS was
-/// asked; an event has none.
+/// Whether our tasks that a report counts are all that it shows as used.
+fn explains(
+    model: &Model,
+    state: &State,
+    (instance, report): (usize, Report),
+    placed_before: TaskSet,
+) -> bool {
+    let counted: u8 = model
+        .tasks()
+        .filter(|&index| match state.tasks[index].reservations[instance].hold {
+            Hold::None | Hold::Pending => false,
+            Hold::NotCounted => counts(model, state, index, (instance, report), placed_before),
+            Hold::Counted => true,
+        })
+        .map(|index| model.demand(index))
+        .sum();
+    let used = model.world.instances[instance].saturating_sub(report.remaining);
+    model.world.reports == Reports::AsReserved && !report.inactive && used <= counted
+}
+
+/// Applies a report to a capacity record.
 pub(crate) fn observe(
     model: &Model,
     state: &mut State,
@@ -73,26 +111,43 @@ pub(crate) fn observe(
     placed_before: TaskSet,
 ) -> Observed {
     let newest = state.instances[instance].stored;
-    if report.version < newest.version || (newest.inactive && report.dated) {
+    if newest.inactive && report.dated {
         return Observed::Stale;
+    }
+    if report.version < newest.version {
+        // Describe's answer is stored. Whoever wrote it may have died before it was announced, and this event,
+        // which it was asked for, comes again.
+        let announce = !newest.dated && report.dated && !model.has(Mutation::SkipStale);
+        return if announce {
+            Observed::Unchanged
+        } else {
+            Observed::Stale
+        };
+    }
+    let newer = report.version > newest.version;
+    let explained = explains(model, state, (instance, report), placed_before);
+    if newer && explained && state.instances[instance].as_reserved {
+        return Observed::AsReserved;
     }
     let before = *state;
     let stored = &mut state.instances[instance].stored;
-    if report.version > newest.version {
+    if newer {
         *stored = report;
     } else if report.dated && !model.has(Mutation::UndatedForGood) {
         stored.dated = true;
     }
-    let version = stored.version;
+    let stored = *stored;
     for index in model.tasks() {
-        let reservation = state.tasks[index].reservations[instance];
-        if reservation.hold == Hold::NotCounted {
-            let asked = placed_before & (1 << index) != 0 && version > reservation.at_version;
-            if asked || is_counted(model, state, index, instance) {
-                state.tasks[index].reservations[instance].hold = Hold::Counted;
-            }
+        let hold = state.tasks[index].reservations[instance].hold;
+        if hold == Hold::NotCounted && counts(model, state, index, (instance, stored), placed_before) {
+            state.tasks[index].reservations[instance].hold = Hold::Counted;
         }
     }
+    // A report that comes again may be older than events that were not worth a write: it explains, if
+    // anything, but it does not surprise.
+    let explained = explains(model, state, (instance, stored), placed_before);
+    let stays = !newer && state.instances[instance].as_reserved;
+    state.instances[instance].as_reserved = explained || stays;
     if before == *state {
         return Observed::Unchanged;
     }
@@ -109,12 +164,14 @@ pub(crate) fn place(
     by: Option<usize>,
 ) -> bool {
     let instance = usize::from(instance);
-    let counted = is_counted(model, state, index, instance);
+    let stored = state.instances[instance].stored;
+    let counted = counts(model, state, index, (instance, stored), 0);
     let reservation = &mut state.tasks[index].reservations[instance];
     if reservation.hold != Hold::Pending || reservation.attempt != attempt {
         return false;
     }
     reservation.hold = if counted { Hold::Counted } else { Hold::NotCounted };
+    state.instances[instance].as_reserved |= explains(model, state, (instance, stored), 0);
     state.touch_instance(instance, by);
     true
 }
@@ -231,7 +288,11 @@ fn no_overcommit(model: &Model, state: &State, index: usize, instance: usize) ->
             unstarted += model.demand(other);
         }
     }
-    let by_report = stored.remaining.saturating_sub(uncounted);
+    let by_report = if state.instances[instance].as_reserved {
+        unclaimed(model, state, instance)
+    } else {
+        stored.remaining.saturating_sub(uncounted)
+    };
     let by_truth = remaining(model, state, instance).saturating_sub(unstarted);
     let alone = state.instances[instance].foreign == 0
         && model.world.faults.foreign_tasks == 0
@@ -241,4 +302,18 @@ fn no_overcommit(model: &Model, state: &State, index: usize, instance: usize) ->
         return Err(Violation::Overcommitted);
     }
     Ok(())
+}
+
+/// What is left of an instance that only we use: neither reserved nor really in use.
+fn unclaimed(model: &Model, state: &State, instance: usize) -> u8 {
+    let claims = |index: &usize| {
+        let task = &state.tasks[*index];
+        reserved_on(task, instance) || lives_on(task, instance)
+    };
+    let claimed: u8 = model
+        .tasks()
+        .filter(claims)
+        .map(|index| model.demand(index))
+        .sum();
+    model.world.instances[instance].saturating_sub(claimed)
 }

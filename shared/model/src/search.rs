@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use crate::action::{Action, Actor, Successors};
 use crate::property::{Violation, all_done, at_rest};
 use crate::state::{Attention, Instance, Progress, Report, State, Submission};
-use crate::world::Model;
+use crate::world::{Model, Reports};
 use crate::{admitter, faults, reconciler, tracker};
 
 /// What a search found.
@@ -223,6 +223,7 @@ fn first_state(model: &Model) -> State {
         state.instances[index] = Instance {
             version: 1,
             stored,
+            as_reserved: model.world.reports == Reports::AsReserved,
             ..Instance::default()
         };
     }

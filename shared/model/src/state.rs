@@ -156,6 +156,8 @@ pub(crate) struct Instance {
     pub(crate) foreign: u8,
     pub(crate) dead: bool,
     pub(crate) stored: Report,
+    /// The stored report shows no use that our tasks do not explain: the room is what is not reserved.
+    pub(crate) as_reserved: bool,
     /// Events under way, sorted; unused places hold version 0.
     pub(crate) events: [Report; EVENTS],
 }
@@ -326,6 +328,9 @@ pub(crate) enum TrackerStep {
     Idle,
     /// Task events only: the reservation, after the task's record.
     WriteReservation,
+    /// Instance events only: an event showed more use than our tasks explain.
+    Describe,
+    WriteDescribed,
     ReadAttention,
     Count,
     Wake,
@@ -338,6 +343,10 @@ pub(crate) enum TrackerStep {
 pub(crate) struct Tracker {
     pub(crate) step: TrackerStep,
     pub(crate) event: Event,
+    /// What ECS described after an instance event that surprised.
+    pub(crate) described: Report,
+    /// Tasks recorded as placed before ECS was asked.
+    pub(crate) placed_before: TaskSet,
     /// Mutation only: the attention before the write.
     pub(crate) foreseen: Option<Attention>,
 }
@@ -367,6 +376,8 @@ pub(crate) struct Reconciler {
     pub(crate) described: [Report; INSTANCES],
     /// Those of `placed_before` that ECS says have ended.
     pub(crate) ended: TaskSet,
+    /// Whether something was corrected that is not announced yet.
+    pub(crate) corrected: bool,
 }
 
 impl State {

@@ -23,6 +23,8 @@ pub struct World {
     pub refusals: Refusals,
     /// What ECS's timestamps tell.
     pub timestamps: Timestamps,
+    /// Which reports are written.
+    pub reports: Reports,
     /// What must have happened once nothing moves any more.
     pub rest: AtRest,
 }
@@ -55,6 +57,15 @@ pub enum Timestamps {
     Ordered,
     /// All are equal: dates tell nothing.
     AllEqual,
+}
+
+/// Which reports about instances are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reports {
+    /// A report is not written while all of them show only use that our tasks explain.
+    AsReserved,
+    /// All newer ones.
+    All,
 }
 
 /// What must have happened once nothing moves any more.
@@ -90,6 +101,7 @@ pub const PLAIN: World = World {
     reconciler: Reconciling::Never,
     refusals: Refusals::DecidedAnew,
     timestamps: Timestamps::Ordered,
+    reports: Reports::AsReserved,
     rest: AtRest::NoIdleRoom,
 };
 
@@ -164,6 +176,12 @@ pub enum Mutation {
     ForgetClosed,
     /// An event does not date a report that Describe gave before it under the same version.
     UndatedForGood,
+    /// A report that shows use nobody explains is taken as ECS's last word, although it may be an old one.
+    SurpriseIsFinal,
+    /// The same, when such a report comes again because whoever wrote it died.
+    RepeatIsNotDescribed,
+    /// An event older than Describe's answer is not announced, although its handler may have asked for that.
+    SkipStale,
     /// Nobody compares the records with ECS. Shown where [`World::reconciler`] is [`Reconciling::Never`].
     NoReconciler,
 }

@@ -8,7 +8,7 @@ use berth_model::world::Mutation;
 fn is_caught(mutation: Mutation) {
     let places = MUTATIONS.iter().filter(|it| it.model.mutation == Some(mutation));
     for caught in places.clone() {
-        let found = explore(&caught.model, 2_000_000);
+        let found = explore(&caught.model, 4_000_000);
         let violation = found.violation.as_ref().map(|(violation, _)| *violation);
         assert_eq!(
             violation,
@@ -61,6 +61,9 @@ caught! {
     the_lanes_must_be_looked_at_again_after_a_wave: NoSecondLook,
     a_cycle_must_not_take_it_that_nobody_waits: IdleAfterStart,
     a_cycle_must_stop_when_its_turn_is_lost: GoOnWithoutTurn,
+    ecs_must_be_asked_after_a_report_that_surprises: SurpriseIsFinal,
+    ecs_must_be_asked_when_a_surprise_is_repeated: RepeatIsNotDescribed,
+    an_event_older_than_what_describe_told_must_be_announced: SkipStale,
     a_task_reserved_by_another_cycle_must_keep_its_entry: ReservedIsOrphan,
     a_failed_cycles_wake_message_must_not_arrive_before_its_lease_ends: WakeAtOnceAfterFailure,
     run_task_must_not_be_sent_when_its_time_is_over: SendLate,

@@ -4,7 +4,7 @@ use super::end::{finish_pass, finish_wave};
 use super::{Outcome, reserve, resolve};
 use crate::action::{Actor, Successors};
 use crate::ecs::{self, Answer};
-use crate::records::{advance, is_placed, observe, place, release};
+use crate::records::{advance, observe, place, placed, release};
 use crate::state::{PassEnd, Progress, State, Step, Wave};
 use crate::world::{Model, Mutation};
 
@@ -196,10 +196,7 @@ fn refused(model: &Model, state: &mut State, by: usize, index: usize) {
 
 /// Asks ECS about the instance that refused a task, and records the answer.
 fn describe_again(model: &Model, state: &mut State, instance: usize) {
-    let placed_before = model
-        .tasks()
-        .filter(|&index| is_placed(&state.tasks[index]))
-        .fold(0, |set, index| set | 1 << index);
+    let placed_before = placed(model, state);
     let report = ecs::describe(model, state, instance);
     observe(model, state, instance, report, placed_before);
 }
