@@ -328,11 +328,6 @@ pub const LONG: &[World] = &[
         ..TWO_WITH_FOREIGN
     },
     World {
-        name: "reconciler at any time, 2 places, waiting from the beginning",
-        submitted: 0,
-        ..ROOMY_RECONCILED
-    },
-    World {
         name: "2 instances, one dies, foreign task 1, crash 1, reconciler, 1 task, all reports",
         reports: Reports::All,
         instances: &[1, 1],
