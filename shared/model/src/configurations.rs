@@ -1,9 +1,13 @@
 //! The configurations that the protocol is checked in, and those that catch its mutations.
 
+mod mutations;
+
 use crate::property::Violation;
 use crate::world::{
-    AtRest, Faults, Model, Mutation, NO_FAULTS, PLAIN, Reconciling, Refusals, Timestamps, World,
+    AtRest, Faults, Model, NO_FAULTS, PLAIN, Reconciling, Refusals, Reports, Timestamps, World,
 };
+
+pub use mutations::MUTATIONS;
 
 /// A mistake, where it is caught, and as what.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +91,29 @@ const LOSSY: World = World {
     ..PLAIN
 };
 
+/// The holder of the turn is paused, and another one starts the task on another instance.
+const PAUSED_ELSEWHERE: World = World {
+    instances: &[1, 1],
+    faults: Faults {
+        lost_replies: 1,
+        ..EXPIRY
+    },
+    ..PAUSED
+};
+const BOTH_SUBMITTED: World = World {
+    submitted: 0b11,
+    ..TWO_ADMITTERS
+};
+const ROOMY_RECONCILED: World = World {
+    reconciler: Reconciling::AnyTime,
+    ..ROOMY
+};
+const TWO_WITH_FOREIGN: World = World {
+    faults: FOREIGN,
+    submitted: 0,
+    ..ROOMY
+};
+
 /// Configurations of seconds.
 pub const QUICK: &[World] = &[
     World {
@@ -147,7 +174,15 @@ pub const QUICK: &[World] = &[
         }
     },
     World {
-        name: "foreign task 1",
+        name: "2 admitters, paused holder, 2 instances, 1 task",
+        admitters: 2,
+        instances: &[1, 1],
+        faults: EXPIRY,
+        ..ALONE
+    },
+    World {
+        name: "foreign task 1, all reports",
+        reports: Reports::All,
         faults: FOREIGN,
         submitted: 0,
         ..ROOMY
@@ -224,7 +259,8 @@ pub const LONG: &[World] = &[
         ..LOSSY
     },
     World {
-        name: "reconciler at any time, 2 places",
+        name: "reconciler at any time, 2 places, all reports",
+        reports: Reports::All,
         reconciler: Reconciling::AnyTime,
         ..ROOMY
     },
@@ -234,7 +270,8 @@ pub const LONG: &[World] = &[
         ..TWO_ADMITTERS
     },
     World {
-        name: "2 admitters, paused holder",
+        name: "2 admitters, paused holder, all reports",
+        reports: Reports::All,
         faults: EXPIRY,
         ..TWO_ADMITTERS
     },
@@ -262,7 +299,8 @@ pub const LONG: &[World] = &[
         ..PAUSED
     },
     World {
-        name: "2 admitters, paused holder, crash 1, event loss 1, reconciler, 1 task",
+        name: "2 admitters, paused holder, crash 1, event loss 1, reconciler, 1 task, all reports",
+        reports: Reports::All,
         faults: Faults {
             crashes: 1,
             losses: 1,
@@ -271,7 +309,27 @@ pub const LONG: &[World] = &[
         ..PAUSED
     },
     World {
-        name: "2 instances, one dies, foreign task 1, crash 1, reconciler, 1 task",
+        name: "2 admitters, paused holder, 2 instances, lost reply 1, reconciler, 1 task",
+        ..PAUSED_ELSEWHERE
+    },
+    World {
+        name: "2 admitters, paused holder, 2 instances, crash 1, reconciler, 1 task, all reports",
+        reports: Reports::All,
+        faults: Faults { crashes: 1, ..EXPIRY },
+        ..PAUSED_ELSEWHERE
+    },
+    World {
+        name: "2 admitters, both submitted, 2 places",
+        instances: &[2],
+        ..BOTH_SUBMITTED
+    },
+    World {
+        name: "foreign task 1, 2 places",
+        ..TWO_WITH_FOREIGN
+    },
+    World {
+        name: "2 instances, one dies, foreign task 1, crash 1, reconciler, 1 task, all reports",
+        reports: Reports::All,
         instances: &[1, 1],
         admitters: 1,
         faults: Faults {
@@ -282,11 +340,13 @@ pub const LONG: &[World] = &[
         ..PAUSED
     },
     World {
-        name: "2 admitters, paused holder, foreign task 1, reconciler, 1 task",
+        name: "2 admitters, paused holder, foreign task 1, reconciler, 1 task, all reports",
+        reports: Reports::All,
         ..PAUSED
     },
     World {
-        name: "foreign task 1, crash 1, 2 places",
+        name: "foreign task 1, crash 1, 2 places, all reports",
+        reports: Reports::All,
         faults: Faults {
             crashes: 1,
             ..FOREIGN
@@ -295,11 +355,13 @@ pub const LONG: &[World] = &[
         ..ROOMY
     },
     World {
-        name: "foreign task 1, delayed call 1, reconciler, 2 places",
+        name: "foreign task 1, delayed call 1, reconciler, 2 places, all reports",
+        reports: Reports::All,
         ..DELAYED_ROOMY
     },
     World {
-        name: "the same with 2 places, refusals remembered",
+        name: "the same with 2 places, refusals remembered, all reports",
+        reports: Reports::All,
         refusals: Refusals::Remembered,
         ..DELAYED_ROOMY
     },
@@ -310,103 +372,11 @@ pub const LONG: &[World] = &[
         ..ROOMY
     },
     World {
-        name: "3 tasks, 2 places, crash 1",
+        name: "3 tasks, 2 places, crash 1, all reports",
+        reports: Reports::All,
         demands: &[1, 1, 1],
         submitted: 0b100,
         faults: CRASH,
         ..ROOMY
     },
-];
-
-/// A mistake in a world, and what it is caught as.
-const fn caught(mutation: Mutation, world: World, violation: Violation) -> Caught {
-    Caught {
-        model: Model {
-            world,
-            mutation: Some(mutation),
-        },
-        violation,
-    }
-}
-
-const TWO_WITH_FOREIGN: World = World {
-    faults: FOREIGN,
-    submitted: 0,
-    ..ROOMY
-};
-const FOREIGN_ALONE: World = World {
-    faults: FOREIGN,
-    ..ALONE
-};
-const TWO_WITH_CRASH: World = World {
-    faults: CRASH,
-    ..PLAIN
-};
-const TWO_WITH_LOST_REPLY: World = World {
-    faults: LOST_REPLY,
-    ..PLAIN
-};
-const TWO_WITH_PAUSE: World = World {
-    faults: EXPIRY,
-    submitted: 0,
-    ..TWO_ADMITTERS
-};
-const ROOMY_RECONCILED: World = World {
-    reconciler: Reconciling::AnyTime,
-    ..ROOMY
-};
-const PAUSED_FOREIGN: World = World {
-    demands: &[1, 1],
-    ..PAUSED
-};
-const REMEMBERED: World = World {
-    refusals: Refusals::Remembered,
-    ..FOREIGN_ALONE
-};
-const CRASH_REFUSED: World = World {
-    faults: Faults {
-        crashes: 1,
-        ..FOREIGN
-    },
-    ..ALONE
-};
-
-/// Every mistake, in a small configuration that shows it.
-pub const MUTATIONS: &[Caught] = &[
-    caught(
-        Mutation::SettleAtReply,
-        TWO_WITH_FOREIGN,
-        Violation::Overcommitted,
-    ),
-    caught(
-        Mutation::SettleOnAnyNewerVersion,
-        TWO_WITH_FOREIGN,
-        Violation::Overcommitted,
-    ),
-    caught(Mutation::SubtractUntilStopped, ROOMY, Violation::IdleAtRest),
-    caught(Mutation::SleepUnconditionally, PLAIN, Violation::IdleAtRest),
-    caught(Mutation::SkipEqualVersion, TWO_WITH_CRASH, Violation::IdleAtRest),
-    caught(Mutation::AnnounceBeforeWrite, PLAIN, Violation::IdleAtRest),
-    caught(Mutation::FreshToken, TWO_WITH_LOST_REPLY, Violation::StartedTwice),
-    caught(Mutation::SameAttemptNumber, REMEMBERED, Violation::Stuck),
-    caught(Mutation::RequeueAtOnce, DELAYED, Violation::StartedTwice),
-    caught(Mutation::NoTokenAge, FORGOTTEN, Violation::StartedTwice),
-    caught(Mutation::StaleRead, PLAIN, Violation::IdleAtRest),
-    caught(Mutation::EarlyRedelivery, TWO_WITH_CRASH, Violation::IdleAtRest),
-    caught(Mutation::AsleepFirst, TWO_ADMITTERS, Violation::IdleAtRest),
-    caught(Mutation::DequeueAtReserve, FOREIGN_ALONE, Violation::IdleAtRest),
-    caught(Mutation::ReleaseFirst, CRASH_REFUSED, Violation::IdleAtRest),
-    caught(Mutation::NoFence, TWO_WITH_PAUSE, Violation::Overcommitted),
-    caught(Mutation::ReservedIsOrphan, PAUSED_FOREIGN, Violation::Overtaken),
-    caught(Mutation::TurnLostInSilence, TWO_WITH_PAUSE, Violation::IdleAtRest),
-    caught(
-        Mutation::WakeAtOnceAfterFailure,
-        TWO_WITH_LOST_REPLY,
-        Violation::IdleAtRest,
-    ),
-    caught(Mutation::SendLate, PAUSED, Violation::StartedTwice),
-    caught(Mutation::ForgetClosed, TWO_WITH_FOREIGN, Violation::IdleAtRest),
-    caught(Mutation::UndatedForGood, ROOMY_RECONCILED, Violation::IdleAtRest),
-    // An event is lost, and nobody compares the records with ECS.
-    caught(Mutation::NoReconciler, LOSSY, Violation::Stuck),
 ];

@@ -196,7 +196,8 @@ fn die(model: &Model, state: &mut State, by: usize) {
 pub(crate) fn lost_reply(model: &Model, state: &State, by: usize, call: &Successor, out: &mut Successors) {
     let before = &state.admitters[by];
     let Ok(after) = &call.outcome else { return };
-    if state.faults_left.lost_replies == 0 || matches!(before.step, Step::Launch) {
+    let fault = call.action.actor == Actor::Fault;
+    if state.faults_left.lost_replies == 0 || fault || matches!(before.step, Step::Launch) {
         return;
     }
     let mut next = *after;
@@ -210,7 +211,7 @@ pub(crate) fn lost_reply(model: &Model, state: &State, by: usize, call: &Success
     let not_handed_back = matches!(before.step, Step::HandBack | Step::GiveUp) && holds_turn(state, by);
     if took_turn || not_handed_back {
         abandon(model, &mut next, by, message);
-    } else if matches!(before.step, Step::Idle | Step::Enqueue | Step::CountSubmission) {
+    } else if matches!(before.step, Step::Idle | Step::Enqueue | Step::LookAhead) {
         // Before the submission is stored whole, its message itself comes again.
         come_back(&mut next, message);
         next.admitters[by] = Admitter::default();
@@ -249,9 +250,9 @@ fn abandon(model: &Model, state: &mut State, by: usize, message: Message) {
             later = Message::None;
         }
     }
-    let Cluster { awake, wakes, .. } = state.cluster;
+    let Cluster { attention, wakes, .. } = state.cluster;
     state.cluster = Cluster {
-        awake,
+        attention,
         wakes,
         turn: Turn::Abandoned(later),
     };

@@ -2,8 +2,7 @@
 //! nothing are dropped, and report versions become ranks.
 
 use crate::state::{
-    Admitter, Event, INSTANCES, Instance, PassEnd, Progress, Report, Reservation, Run, State, Step, Task,
-    Wave,
+    Admitter, Event, Hold, INSTANCES, Instance, PassEnd, Progress, Report, Run, State, Step, Task, Wave,
 };
 
 impl State {
@@ -42,9 +41,7 @@ impl State {
             visit(&mut event.version);
         }
         for task in &mut self.tasks {
-            if usize::from(task.instance) == index {
-                visit(&mut task.reserved_at_version);
-            }
+            visit(&mut task.reservations[index].at_version);
             if usize::from(task.run_instance) == index {
                 visit(&mut task.created_at_version);
             }
@@ -53,6 +50,7 @@ impl State {
             && usize::from(*at) == index
         {
             visit(&mut report.version);
+            visit(&mut self.tracker.described.version);
         }
         visit(&mut self.reconciler.described[index].version);
     }
@@ -60,14 +58,34 @@ impl State {
 
 impl Admitter {
     pub(crate) fn clear_unread(&mut self) {
+        self.keep_what_the_step_needs();
+        let launching = matches!(self.step, Step::Launch | Step::Settle);
+        let will_not_plan = launching && !self.resolving || self.end != PassEnd::Open;
+        if will_not_plan {
+            self.room = [0; INSTANCES];
+            self.under_way = 0;
+            self.fresh_instances = 0;
+            self.visible = 0;
+            if self.end != PassEnd::Open {
+                self.waiting = 0;
+            }
+        }
+        if matches!(self.step, Step::Strike | Step::ReleaseOrphan) {
+            return;
+        }
+        for (index, wave) in self.wave.iter().enumerate() {
+            if *wave == Wave::No {
+                self.fresh_tasks &= !(1 << index);
+                self.reserved[index] = (0, 0);
+            }
+        }
+    }
+
+    /// Between passes little is in hand.
+    fn keep_what_the_step_needs(&mut self) {
         match self.step {
             Step::Idle => *self = Self::default(),
-            Step::Enqueue
-            | Step::CountSubmission
-            | Step::TakeTurn
-            | Step::CountLoss
-            | Step::GiveUp
-            | Step::WakeLater => {
+            Step::Enqueue | Step::LookAhead => {
                 *self = Self {
                     step: self.step,
                     message: self.message,
@@ -75,58 +93,54 @@ impl Admitter {
                     ..Self::default()
                 };
             }
-            Step::HandBack | Step::FallAsleep => {
-                let (end, moved, fence_holds) = (self.end, self.moved, self.fence_holds);
+            Step::TakeTurn | Step::CountLoss | Step::GiveUp | Step::HandBack | Step::WakeLater => {
                 *self = Self {
                     step: self.step,
                     message: self.message,
-                    end,
-                    moved,
-                    fence_holds,
+                    ..Self::default()
+                };
+            }
+            Step::EndCycle | Step::FallAsleep => {
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    moved: self.moved,
+                    epoch_holds: self.epoch_holds,
+                    somebody_waits: self.somebody_waits,
                     ..Self::default()
                 };
             }
             Step::BeginPass => {
-                let (closed, fence_holds) = (self.closed, self.fence_holds);
                 *self = Self {
                     step: self.step,
                     message: self.message,
-                    closed,
-                    fence_holds,
+                    closed: self.closed,
+                    epoch_holds: self.epoch_holds,
+                    ..Self::default()
+                };
+            }
+            Step::SecondLook => {
+                *self = Self {
+                    step: self.step,
+                    message: self.message,
+                    waiting: self.waiting,
+                    moved: self.moved,
+                    epoch_holds: self.epoch_holds,
                     ..Self::default()
                 };
             }
             _ => {}
         }
-        let launching = matches!(self.step, Step::Launch | Step::Settle);
-        let will_not_plan = launching && !self.resolving || self.end != PassEnd::Open;
-        if will_not_plan && self.step != Step::Reserve {
-            self.room = [0; INSTANCES];
-            self.under_way = 0;
-            self.waiting = 0;
-            self.fresh_instances = 0;
-            self.visible = 0;
-        }
-        for (index, wave) in self.wave.iter().enumerate() {
-            if *wave == Wave::No {
-                self.fresh_tasks &= !(1 << index);
-            }
-        }
-        for (wave, reserved) in self.wave.iter().zip(&mut self.reserved) {
-            if *wave == Wave::No {
-                *reserved = (0, 0);
-            }
-        }
     }
 }
 
 impl Instance {
-    /// An event older than the stored report changes nothing and is not announced: it is as good as
+    /// An event older than the event in the record changes nothing and is not announced: it is as good as
     /// delivered.
     fn drop_stale_events(&mut self) {
-        let (stored, gone) = (self.stored.version, self.stored.inactive);
+        let stored = self.stored;
         for event in &mut self.events {
-            if event.version < stored || gone {
+            if (event.version < stored.version && stored.dated) || stored.inactive {
                 *event = Report::default();
             }
         }
@@ -135,27 +149,36 @@ impl Instance {
 
 impl Task {
     fn clear_unread(&mut self) {
+        let run = self.reservations[usize::from(self.run_instance)];
+        let run_is_open = run.hold == Hold::Pending && run.attempt == self.run_attempt;
         // A RUNNING event that no longer changes anything is not announced: it is as good as delivered.
         let known = matches!(self.progress, Progress::Started | Progress::Ended);
-        if known && self.reservation != Reservation::Pending {
+        if known && !run_is_open {
             self.running_event = false;
         }
         if self.progress != Progress::Reserved {
             self.refused = false;
             self.old = false;
         }
-        if self.reservation == Reservation::None {
-            self.reserved_at_version = 0;
+        let holds_room = self.reservations.iter().any(|it| it.hold != Hold::None);
+        let instance_matters = match self.progress {
+            Progress::Reserved => true,
+            Progress::Started => holds_room,
+            _ => false,
+        };
+        if !instance_matters {
+            self.instance = 0;
+        }
+        if !holds_room {
             self.created_at_version = 0;
-            if self.progress != Progress::Reserved {
-                self.instance = 0;
+            if self.run != Run::Live {
+                self.run_instance = 0;
             }
         }
-        if self.reservation == Reservation::Counted {
-            self.reserved_at_version = 0;
-        }
-        if self.run != Run::Live && self.reservation == Reservation::None {
-            self.run_instance = 0;
+        for reservation in &mut self.reservations {
+            if reservation.hold == Hold::Counted {
+                reservation.at_version = 0;
+            }
         }
     }
 }

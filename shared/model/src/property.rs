@@ -1,7 +1,7 @@
 //! What must never happen, and what must stay possible.
 
 use crate::ecs::remaining;
-use crate::state::{Progress, ReconcilerStep, Reservation, Run, State, Step, Submission, TrackerStep, Turn};
+use crate::state::{Hold, Progress, ReconcilerStep, Run, State, Step, Submission, TrackerStep, Turn};
 use crate::world::{AtRest, Model};
 
 /// A broken promise.
@@ -27,7 +27,7 @@ pub(crate) fn all_done(model: &Model, state: &State) -> bool {
         let task = &state.tasks[index];
         task.submission == Submission::Done
             && matches!(task.progress, Progress::Ended | Progress::Doubt)
-            && task.reservation == Reservation::None
+            && task.reservations.iter().all(|it| it.hold == Hold::None)
             && !task.entry
     })
 }
@@ -69,7 +69,7 @@ pub(crate) fn at_rest(model: &Model, state: &State) -> Option<Violation> {
                     .tasks()
                     .filter(|&other| {
                         let other = &state.tasks[other];
-                        other.reservation == Reservation::Pending
+                        other.progress == Progress::Reserved
                             && other.run == Run::Never
                             && usize::from(other.instance) == instance
                     })

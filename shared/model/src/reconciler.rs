@@ -3,9 +3,9 @@
 use crate::action::{Actor, Successors};
 use crate::ecs;
 use crate::property::nothing_under_way;
-use crate::records::{Observed, advance, observe, release};
-use crate::state::{INSTANCES, Progress, Reconciler, ReconcilerStep, Report, Reservation, Run, State, Turn};
-use crate::world::{Model, Reconciling};
+use crate::records::{Observed, advance, observe, open, placed, release};
+use crate::state::{Attention, INSTANCES, Progress, Reconciler, ReconcilerStep, Report, Run, State, Turn};
+use crate::world::{Model, Mutation, Reconciling};
 
 /// Adds every possible next call.
 pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
@@ -20,6 +20,7 @@ pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
         ReconcilerStep::Idle => {}
         ReconcilerStep::Describe => add("describe instances and tasks", describe),
         ReconcilerStep::Correct => add("correct the records", correct),
+        ReconcilerStep::ReadAttention => add("read who looks at news", read_attention),
         ReconcilerStep::Count => add("count the news", count),
         ReconcilerStep::Wake => add("send a wake message", wake),
         ReconcilerStep::LookAfterWaiting => add("look after who waits", look_after_waiting),
@@ -36,16 +37,10 @@ fn may_begin(model: &Model, state: &State) -> bool {
 }
 
 fn begin(model: &Model, state: &mut State) {
-    let with = |wanted: &[Reservation]| {
-        model
-            .tasks()
-            .filter(|&index| wanted.contains(&state.tasks[index].reservation))
-            .fold(0, |set, index| set | 1 << index)
-    };
     state.reconciler = Reconciler {
         step: ReconcilerStep::Describe,
-        placed_before: with(&[Reservation::NotCounted, Reservation::Counted]),
-        unresolved: with(&[Reservation::Pending]) != 0,
+        placed_before: placed(model, state),
+        unresolved: open(model, state) != 0,
         ..Reconciler::default()
     };
 }
@@ -69,10 +64,12 @@ fn correct(model: &Model, state: &mut State) {
         ended,
         ..
     } = state.reconciler;
-    let mut corrected = false;
+    let (mut corrected, mut surprised) = (state.reconciler.corrected, false);
     for instance in model.instances() {
+        let before = state.instances[instance].as_reserved;
         let observed = observe(model, state, instance, described[instance], placed_before);
         corrected |= observed == Observed::Updated;
+        surprised |= before && !state.instances[instance].as_reserved;
     }
     for index in model.tasks().filter(|index| ended & (1 << *index) != 0) {
         if matches!(
@@ -81,21 +78,34 @@ fn correct(model: &Model, state: &mut State) {
         ) {
             advance(state, index, Progress::Ended, None);
         }
-        corrected |= release(state, index, None);
+        let run = (state.tasks[index].run_attempt, state.tasks[index].run_instance);
+        corrected |= release(state, index, run, None);
     }
     state.reconciler.placed_before = 0;
     state.reconciler.ended = 0;
     state.reconciler.described = [Report::default(); INSTANCES];
-    state.reconciler.step = if corrected {
-        ReconcilerStep::Count
+    state.reconciler.corrected = corrected;
+    // Events that came after ECS was asked may have been passed over as known.
+    state.reconciler.step = if surprised && !model.has(Mutation::SurpriseIsFinal) {
+        state.reconciler.placed_before = placed(model, state);
+        ReconcilerStep::Describe
+    } else if corrected {
+        ReconcilerStep::ReadAttention
     } else {
         ReconcilerStep::LookAfterWaiting
     };
 }
 
+fn read_attention(_: &Model, state: &mut State) {
+    state.reconciler.step = match state.cluster.attention {
+        Attention::Idle => ReconcilerStep::LookAfterWaiting,
+        Attention::Asleep => ReconcilerStep::Wake,
+        Attention::Awake => ReconcilerStep::Count,
+    };
+}
+
 fn count(_: &Model, state: &mut State) {
-    let asleep = state.bump();
-    state.reconciler.step = if asleep {
+    state.reconciler.step = if state.bump() == Attention::Asleep {
         ReconcilerStep::Wake
     } else {
         ReconcilerStep::LookAfterWaiting

@@ -1,24 +1,44 @@
 //! Berth's capacity records and what may change them, as in `berth-scheduler`.
 
-use crate::ecs::remaining;
+use crate::ecs::{lives_on, remaining};
 use crate::property::Violation;
-use crate::state::{Progress, Report, Reservation, State, Task, TaskSet};
-use crate::world::{Model, Mutation, Timestamps};
+use crate::state::{Hold, Progress, Report, Reservation, Run, State, Task, TaskSet};
+use crate::world::{Model, Mutation, Reports, Timestamps};
 
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Observed {
     Updated,
     Unchanged,
+    /// It shows what the reservations say already: nothing is written.
+    AsReserved,
     Stale,
 }
 
 fn reserved_on(task: &Task, instance: usize) -> bool {
-    task.reservation != Reservation::None && usize::from(task.instance) == instance
+    task.reservations[instance].hold != Hold::None
 }
 
-/// Free room: the smaller of what ECS reported minus our tasks it did not count, and of all room minus all
-/// our tasks.
+/// Tasks for which room is recorded as placed somewhere.
+pub(crate) fn placed(model: &Model, state: &State) -> TaskSet {
+    let is_placed = |it: &Reservation| matches!(it.hold, Hold::NotCounted | Hold::Counted);
+    model
+        .tasks()
+        .filter(|&index| state.tasks[index].reservations.iter().any(is_placed))
+        .fold(0, |set, index| set | 1 << index)
+}
+
+/// Tasks for which room is reserved somewhere and no answer about it is recorded.
+pub(crate) fn open(model: &Model, state: &State) -> TaskSet {
+    let is_open = |it: &Reservation| it.hold == Hold::Pending;
+    model
+        .tasks()
+        .filter(|&index| state.tasks[index].reservations.iter().any(is_open))
+        .fold(0, |set, index| set | 1 << index)
+}
+
+/// Free room: all room minus all our tasks. Where others use the instance, at most what ECS reported minus
+/// our tasks it did not count.
 pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
     let stored = &state.instances[instance].stored;
     if stored.inactive {
@@ -29,30 +49,60 @@ pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
         let task = &state.tasks[index];
         if reserved_on(task, instance) {
             all += model.demand(index);
-            if task.reservation != Reservation::Counted || model.has(Mutation::SubtractUntilStopped) {
+            if task.reservations[instance].hold != Hold::Counted || model.has(Mutation::SubtractUntilStopped)
+            {
                 not_counted += model.demand(index);
             }
         }
     }
-    let reported = stored.remaining.saturating_sub(not_counted);
-    reported.min(model.world.instances[instance].saturating_sub(all))
+    let unreserved = model.world.instances[instance].saturating_sub(all);
+    if state.instances[instance].as_reserved {
+        return unreserved;
+    }
+    stored.remaining.saturating_sub(not_counted).min(unreserved)
 }
 
-/// Whether the stored report counts a placed task.
-fn is_counted(model: &Model, state: &State, index: usize) -> bool {
+/// Whether a report counts a task that was placed on its instance. `placed_before` are the tasks recorded as
+/// placed before ECS was asked; an event has none.
+fn counts(
+    model: &Model,
+    state: &State,
+    index: usize,
+    (instance, report): (usize, Report),
+    placed_before: TaskSet,
+) -> bool {
     let task = &state.tasks[index];
-    let stored = &state.instances[usize::from(task.instance)].stored;
-    let newer = stored.version > task.reserved_at_version;
+    let newer = report.version > task.reservations[instance].at_version;
+    let asked = newer && placed_before & (1 << index) != 0;
     let all_equal = model.world.timestamps == Timestamps::AllEqual;
     match model.mutation {
         Some(Mutation::SettleAtReply) => true,
         Some(Mutation::SettleOnAnyNewerVersion) => newer,
-        _ => newer && stored.dated && (all_equal || stored.version >= task.created_at_version),
+        _ => asked || (newer && report.dated && (all_equal || report.version >= task.created_at_version)),
     }
 }
 
-/// Applies a report to a capacity record. `placed_before` are the tasks recorded as placed before ECS was
-/// asked; an event has none.
+/// Whether our tasks that a report counts are all that it shows as used.
+fn explains(
+    model: &Model,
+    state: &State,
+    (instance, report): (usize, Report),
+    placed_before: TaskSet,
+) -> bool {
+    let counted: u8 = model
+        .tasks()
+        .filter(|&index| match state.tasks[index].reservations[instance].hold {
+            Hold::None | Hold::Pending => false,
+            Hold::NotCounted => counts(model, state, index, (instance, report), placed_before),
+            Hold::Counted => true,
+        })
+        .map(|index| model.demand(index))
+        .sum();
+    let used = model.world.instances[instance].saturating_sub(report.remaining);
+    model.world.reports == Reports::AsReserved && !report.inactive && used <= counted
+}
+
+/// Applies a report to a capacity record.
 pub(crate) fn observe(
     model: &Model,
     state: &mut State,
@@ -61,26 +111,43 @@ pub(crate) fn observe(
     placed_before: TaskSet,
 ) -> Observed {
     let newest = state.instances[instance].stored;
-    if report.version < newest.version || (newest.inactive && report.dated) {
+    if newest.inactive && report.dated {
         return Observed::Stale;
+    }
+    if report.version < newest.version {
+        // Describe's answer is stored. Whoever wrote it may have died before it was announced, and this event,
+        // which it was asked for, comes again.
+        let announce = !newest.dated && report.dated && !model.has(Mutation::SkipStale);
+        return if announce {
+            Observed::Unchanged
+        } else {
+            Observed::Stale
+        };
+    }
+    let newer = report.version > newest.version;
+    let explained = explains(model, state, (instance, report), placed_before);
+    if newer && explained && state.instances[instance].as_reserved {
+        return Observed::AsReserved;
     }
     let before = *state;
     let stored = &mut state.instances[instance].stored;
-    if report.version > newest.version {
+    if newer {
         *stored = report;
     } else if report.dated && !model.has(Mutation::UndatedForGood) {
         stored.dated = true;
     }
-    let version = stored.version;
+    let stored = *stored;
     for index in model.tasks() {
-        let task = &state.tasks[index];
-        if task.reservation == Reservation::NotCounted && usize::from(task.instance) == instance {
-            let asked = placed_before & (1 << index) != 0 && version > task.reserved_at_version;
-            if asked || is_counted(model, state, index) {
-                state.tasks[index].reservation = Reservation::Counted;
-            }
+        let hold = state.tasks[index].reservations[instance].hold;
+        if hold == Hold::NotCounted && counts(model, state, index, (instance, stored), placed_before) {
+            state.tasks[index].reservations[instance].hold = Hold::Counted;
         }
     }
+    // A report that comes again may be older than events that were not worth a write: it explains, if
+    // anything, but it does not surprise.
+    let explained = explains(model, state, (instance, stored), placed_before);
+    let stays = !newer && state.instances[instance].as_reserved;
+    state.instances[instance].as_reserved = explained || stays;
     if before == *state {
         return Observed::Unchanged;
     }
@@ -88,31 +155,40 @@ pub(crate) fn observe(
     Observed::Updated
 }
 
-/// Records that ECS placed a task's attempt; false when nothing changes.
-pub(crate) fn place(model: &Model, state: &mut State, index: usize, by: Option<usize>) -> bool {
-    if state.tasks[index].reservation != Reservation::Pending {
+/// Records that ECS placed an attempt on an instance; false when nothing changes.
+pub(crate) fn place(
+    model: &Model,
+    state: &mut State,
+    index: usize,
+    (attempt, instance): (u8, u8),
+    by: Option<usize>,
+) -> bool {
+    let instance = usize::from(instance);
+    let stored = state.instances[instance].stored;
+    let counted = counts(model, state, index, (instance, stored), 0);
+    let reservation = &mut state.tasks[index].reservations[instance];
+    if reservation.hold != Hold::Pending || reservation.attempt != attempt {
         return false;
     }
-    let counted = is_counted(model, state, index);
-    let task = &mut state.tasks[index];
-    task.reservation = if counted {
-        Reservation::Counted
-    } else {
-        Reservation::NotCounted
-    };
-    let instance = usize::from(task.instance);
+    reservation.hold = if counted { Hold::Counted } else { Hold::NotCounted };
+    state.instances[instance].as_reserved |= explains(model, state, (instance, stored), 0);
     state.touch_instance(instance, by);
     true
 }
 
-/// Takes back a reservation; false when there is none.
-pub(crate) fn release(state: &mut State, index: usize, by: Option<usize>) -> bool {
-    let task = &mut state.tasks[index];
-    if task.reservation == Reservation::None {
+/// Takes back the reservation of an attempt on an instance; false when there is none.
+pub(crate) fn release(
+    state: &mut State,
+    index: usize,
+    (attempt, instance): (u8, u8),
+    by: Option<usize>,
+) -> bool {
+    let instance = usize::from(instance);
+    let reservation = &mut state.tasks[index].reservations[instance];
+    if reservation.hold == Hold::None || reservation.attempt != attempt {
         return false;
     }
-    task.reservation = Reservation::None;
-    let instance = usize::from(task.instance);
+    *reservation = Reservation::default();
     state.touch_instance(instance, by);
     true
 }
@@ -126,27 +202,49 @@ pub(crate) fn advance(state: &mut State, index: usize, progress: Progress, by: O
     }
 }
 
-/// Writes a reservation: the task's record, the capacity record. Checks what must hold at that moment.
-pub(crate) fn reserve(
+/// Writes the capacity record's half of a reservation. Checks what must hold at that moment.
+pub(crate) fn reserve_room(
     model: &Model,
     state: &mut State,
     index: usize,
-    instance: usize,
+    (attempt, instance): (u8, u8),
     by: usize,
 ) -> Result<(), Violation> {
+    let instance = usize::from(instance);
     no_overtaking(model, state, index, instance, by)?;
     no_overcommit(model, state, index, instance)?;
-    let version = state.instances[instance].stored.version;
-    let task = &mut state.tasks[index];
-    if !(model.has(Mutation::SameAttemptNumber) && task.attempt > 0) {
-        task.attempt += 1;
+    // A pass resolves what is open before it plans, and plans nothing for a task whose reservation stays
+    // open: so there is one reservation per task and instance.
+    if model.mutation.is_none() && reserved_on(&state.tasks[index], instance) {
+        return Err(Violation::ModelTooSmall);
     }
-    task.instance = u8::try_from(instance).unwrap_or(u8::MAX);
-    task.reservation = Reservation::Pending;
-    task.reserved_at_version = version;
+    state.tasks[index].reservations[instance] = Reservation {
+        hold: Hold::Pending,
+        attempt,
+        at_version: state.instances[instance].stored.version,
+    };
+    state.touch_instance(instance, Some(by));
+    Ok(())
+}
+
+/// Writes the task's half of a reservation: from now on it may be launched. Its room must still be there.
+pub(crate) fn reserve_task(
+    model: &Model,
+    state: &mut State,
+    index: usize,
+    (attempt, instance): (u8, u8),
+    by: usize,
+) -> Result<(), Violation> {
+    let task = &mut state.tasks[index];
+    let reservation = task.reservations[usize::from(instance)];
+    let room_is_gone = reservation.hold != Hold::Pending || reservation.attempt != attempt;
+    if room_is_gone && !model.has(Mutation::TaskFirst) {
+        return Err(Violation::Overcommitted);
+    }
+    task.attempt = attempt;
+    task.instance = instance;
     task.entry &= !model.has(Mutation::DequeueAtReserve);
     advance(state, index, Progress::Reserved, Some(by));
-    state.touch_instance(instance, Some(by));
     Ok(())
 }
 
@@ -182,14 +280,19 @@ fn no_overcommit(model: &Model, state: &State, index: usize, instance: usize) ->
         .filter(|&other| reserved_on(&state.tasks[other], instance))
     {
         let task = &state.tasks[other];
-        if task.created_at_version == 0 || task.created_at_version > stored.version {
+        let ran_here = task.run != Run::Never && usize::from(task.run_instance) == instance;
+        if !ran_here || task.created_at_version == 0 || task.created_at_version > stored.version {
             uncounted += model.demand(other);
         }
-        if task.run == crate::state::Run::Never {
+        if !ran_here {
             unstarted += model.demand(other);
         }
     }
-    let by_report = stored.remaining.saturating_sub(uncounted);
+    let by_report = if state.instances[instance].as_reserved {
+        unclaimed(model, state, instance)
+    } else {
+        stored.remaining.saturating_sub(uncounted)
+    };
     let by_truth = remaining(model, state, instance).saturating_sub(unstarted);
     let alone = state.instances[instance].foreign == 0
         && model.world.faults.foreign_tasks == 0
@@ -199,4 +302,18 @@ fn no_overcommit(model: &Model, state: &State, index: usize, instance: usize) ->
         return Err(Violation::Overcommitted);
     }
     Ok(())
+}
+
+/// What is left of an instance that only we use: neither reserved nor really in use.
+fn unclaimed(model: &Model, state: &State, instance: usize) -> u8 {
+    let claims = |index: &usize| {
+        let task = &state.tasks[*index];
+        reserved_on(task, instance) || lives_on(task, instance)
+    };
+    let claimed: u8 = model
+        .tasks()
+        .filter(claims)
+        .map(|index| model.demand(index))
+        .sum();
+    model.world.instances[instance].saturating_sub(claimed)
 }

@@ -5,8 +5,8 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::action::{Action, Actor, Successors};
 use crate::property::{Violation, all_done, at_rest};
-use crate::state::{Instance, Progress, Report, State, Submission};
-use crate::world::Model;
+use crate::state::{Attention, Instance, Progress, Report, State, Submission};
+use crate::world::{Model, Reports};
 use crate::{admitter, faults, reconciler, tracker};
 
 /// What a search found.
@@ -223,6 +223,7 @@ fn first_state(model: &Model) -> State {
         state.instances[index] = Instance {
             version: 1,
             stored,
+            as_reserved: model.world.reports == Reports::AsReserved,
             ..Instance::default()
         };
     }
@@ -230,7 +231,7 @@ fn first_state(model: &Model) -> State {
         if model.world.submitted & (1 << index) == 0 {
             state.tasks[index].progress = Progress::Waiting;
             state.tasks[index].entry = true;
-            state.cluster.awake = true;
+            state.cluster.attention = Attention::Awake;
             state.cluster.wakes = 1;
         } else {
             state.tasks[index].submission = Submission::Queued;

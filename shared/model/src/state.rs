@@ -74,9 +74,9 @@ pub(crate) enum Progress {
     Doubt,
 }
 
-/// A task's reservation in the capacity record of its instance.
+/// How far a reservation has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum Reservation {
+pub(crate) enum Hold {
     #[default]
     None,
     Pending,
@@ -84,6 +84,17 @@ pub(crate) enum Reservation {
     NotCounted,
     /// Placed, and the newest report counts it.
     Counted,
+}
+
+/// A task's reservation in the capacity record of one instance. Two holders of the turn may reserve room for
+/// the same attempt on two instances, so every instance has its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Reservation {
+    pub(crate) hold: Hold,
+    /// The attempt that the room is for.
+    pub(crate) attempt: u8,
+    /// Report version stored when the room was reserved.
+    pub(crate) at_version: u8,
 }
 
 /// What ECS did with a task.
@@ -97,13 +108,13 @@ pub(crate) enum Run {
     Forgotten,
 }
 
-/// A task: its record, its waiting entry, its reservation, and the truth about it in ECS.
+/// A task: its record, its waiting entry, its reservations, and the truth about it in ECS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Task {
     pub(crate) submission: Submission,
     pub(crate) progress: Progress,
     pub(crate) attempt: u8,
-    /// The instance named in the record and in the reservation.
+    /// The instance named in the record.
     pub(crate) instance: u8,
     /// A repeated call was refused while an earlier one could still arrive.
     pub(crate) refused: bool,
@@ -111,9 +122,7 @@ pub(crate) struct Task {
     pub(crate) old: bool,
     /// Its waiting entry is in its lane.
     pub(crate) entry: bool,
-    pub(crate) reservation: Reservation,
-    /// Report version stored when the room was reserved.
-    pub(crate) reserved_at_version: u8,
+    pub(crate) reservations: [Reservation; INSTANCES],
     pub(crate) run: Run,
     pub(crate) run_attempt: u8,
     pub(crate) run_instance: u8,
@@ -147,6 +156,8 @@ pub(crate) struct Instance {
     pub(crate) foreign: u8,
     pub(crate) dead: bool,
     pub(crate) stored: Report,
+    /// The stored report shows no use that our tasks do not explain: the room is what is not reserved.
+    pub(crate) as_reserved: bool,
     /// Events under way, sorted; unused places hold version 0.
     pub(crate) events: [Report; EVENTS],
 }
@@ -162,10 +173,22 @@ pub(crate) enum Turn {
     Abandoned(Message),
 }
 
-/// The cluster row and the wake queue.
+/// Who would look at news.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Attention {
+    /// Nobody waits and nobody is at work: whoever comes next reads everything.
+    #[default]
+    Idle,
+    /// Somebody waits and nobody is at work: news must wake.
+    Asleep,
+    /// Somebody is at work, or a message is under way that will be: news must be counted.
+    Awake,
+}
+
+/// The cluster's record and the wake queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Cluster {
-    pub(crate) awake: bool,
+    pub(crate) attention: Attention,
     pub(crate) turn: Turn,
     /// Whether a wake message can be received, 0 or 1.
     pub(crate) wakes: u8,
@@ -186,21 +209,33 @@ pub(crate) enum Step {
     #[default]
     Idle,
     Enqueue,
-    CountSubmission,
+    /// Whether somebody of a higher rank waits in the submission's lane.
+    LookAhead,
     TakeTurn,
     CountLoss,
     BeginPass,
+    LoadLanes,
     LoadInstances,
     Resolve,
+    /// An orphaned reservation: its attempt must never start.
+    Strike,
+    ReleaseOrphan,
     LookUp,
     Adopt,
-    LoadLanes,
-    Reserve,
+    ReadTask,
+    ReserveRoom,
+    ReserveTask,
+    /// The task's record was not to be had: its room is given back.
+    TakeBack,
     RemoveOrphan,
     Launch,
     Settle,
-    HandBack,
+    /// The fronts of the lanes, after somebody was started.
+    SecondLook,
+    EndCycle,
+    /// Mutation only: the second write of an end in two writes.
     FallAsleep,
+    HandBack,
     WakeLater,
     /// A call failed: the turn is handed back, the message comes again.
     GiveUp,
@@ -230,7 +265,6 @@ pub(crate) enum PassEnd {
     Again,
     Later,
     Complete,
-    TurnLost,
 }
 
 /// One invocation of admitter: where it is, and what it has in hand.
@@ -239,7 +273,7 @@ pub(crate) struct Admitter {
     pub(crate) step: Step,
     pub(crate) message: Message,
     /// Its epoch is the newest.
-    pub(crate) fence_holds: bool,
+    pub(crate) epoch_holds: bool,
     /// The generation has moved since the pass began.
     pub(crate) moved: bool,
     /// The capacity records in hand are the stored ones, one bit per instance.
@@ -250,8 +284,8 @@ pub(crate) struct Admitter {
     pub(crate) room: [u8; INSTANCES],
     /// Tasks with a waiting entry when the lanes were loaded.
     pub(crate) waiting: TaskSet,
-    /// Open reservations still to be resolved.
-    pub(crate) open: TaskSet,
+    /// Open reservations still to be resolved: the attempt of each, 0 for none.
+    pub(crate) open: [[u8; INSTANCES]; TASKS],
     /// Tasks with open reservations when the instances were loaded.
     pub(crate) under_way: TaskSet,
     /// Tasks that waited when the pass began.
@@ -271,6 +305,8 @@ pub(crate) struct Admitter {
     pub(crate) end: PassEnd,
     /// What the answers of the wave came to so far.
     pub(crate) unsettled: PassEnd,
+    /// Whether anybody waited when the lanes were last looked at.
+    pub(crate) somebody_waits: bool,
     /// The task of the step.
     pub(crate) task: u8,
 }
@@ -292,6 +328,10 @@ pub(crate) enum TrackerStep {
     Idle,
     /// Task events only: the reservation, after the task's record.
     WriteReservation,
+    /// Instance events only: an event showed more use than our tasks explain.
+    Describe,
+    WriteDescribed,
+    ReadAttention,
     Count,
     Wake,
     /// Mutations only: the write that should have come first.
@@ -303,6 +343,12 @@ pub(crate) enum TrackerStep {
 pub(crate) struct Tracker {
     pub(crate) step: TrackerStep,
     pub(crate) event: Event,
+    /// What ECS described after an instance event that surprised.
+    pub(crate) described: Report,
+    /// Tasks recorded as placed before ECS was asked.
+    pub(crate) placed_before: TaskSet,
+    /// Mutation only: the attention before the write.
+    pub(crate) foreseen: Option<Attention>,
 }
 
 /// The next call of reconciler.
@@ -312,6 +358,7 @@ pub(crate) enum ReconcilerStep {
     Idle,
     Describe,
     Correct,
+    ReadAttention,
     Count,
     Wake,
     LookAfterWaiting,
@@ -329,6 +376,8 @@ pub(crate) struct Reconciler {
     pub(crate) described: [Report; INSTANCES],
     /// Those of `placed_before` that ECS says have ended.
     pub(crate) ended: TaskSet,
+    /// Whether something was corrected that is not announced yet.
+    pub(crate) corrected: bool,
 }
 
 impl State {
@@ -350,12 +399,12 @@ impl State {
         }
     }
 
-    /// Counts a fact in the generation; true when nobody is awake to see it.
-    pub(crate) fn bump(&mut self) -> bool {
+    /// Counts a fact in the generation, and tells who looks at it.
+    pub(crate) fn bump(&mut self) -> Attention {
         for admitter in &mut self.admitters {
             admitter.moved = true;
         }
-        !self.cluster.awake
+        self.cluster.attention
     }
 
     /// Sends a wake message. One that can still be received stands for any number of them: whoever receives

@@ -1,10 +1,11 @@
 //! capacity-tracker: an event becomes a record, is counted, and wakes the admitter if nobody is awake.
 
 use crate::action::{Actor, Successors};
+use crate::ecs;
 use crate::property::Violation;
-use crate::records::{Observed, advance, observe, place, release};
-use crate::state::{EVENTS, Event, Progress, Report, State, Tracker, TrackerStep};
-use crate::world::{Model, Mutation};
+use crate::records::{Observed, advance, observe, place, placed, release};
+use crate::state::{Attention, EVENTS, Event, Progress, Report, State, Tracker, TrackerStep};
+use crate::world::{Model, Mutation, Reports};
 
 /// Adds every possible next call.
 pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
@@ -23,6 +24,9 @@ pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
     match state.tracker.step {
         TrackerStep::Idle => receive(model, state, out),
         TrackerStep::WriteReservation => add("write the reservation", write_reservation),
+        TrackerStep::Describe => add("describe the instance", describe),
+        TrackerStep::WriteDescribed => add("record what ECS describes", write_described),
+        TrackerStep::ReadAttention => add("read who looks at news", announce),
         TrackerStep::Count => add("count the news", count),
         TrackerStep::Wake => add("send a wake message", wake),
         TrackerStep::WriteLast => add("write the record, after the announcement", write_last),
@@ -126,24 +130,67 @@ pub(crate) fn give_back(state: &mut State) -> Result<(), Violation> {
 fn handle(model: &Model, state: &mut State, event: Event) {
     state.tracker.event = event;
     if model.has(Mutation::AnnounceBeforeWrite) {
-        announce(state, TrackerStep::WriteLast);
-    } else {
-        record(model, state);
+        announce(model, state);
+        return;
     }
+    if model.has(Mutation::AttentionBeforeWrite) {
+        state.tracker.foreseen = Some(state.cluster.attention);
+    }
+    record(model, state);
 }
 
 /// The first write of an event, and where to go from there.
 fn record(model: &Model, state: &mut State) {
     match state.tracker.event {
         Event::None => {}
-        Event::Instance(index, report) => match observe(model, state, usize::from(index), report, 0) {
-            Observed::Stale => done(state),
-            Observed::Unchanged if model.has(Mutation::SkipEqualVersion) => done(state),
-            Observed::Unchanged | Observed::Updated => state.tracker.step = TrackerStep::Count,
-        },
+        Event::Instance(index, report) => {
+            record_report(model, state, usize::from(index), report);
+        }
         Event::Running(index) => record_task(state, usize::from(index), Progress::Started),
         Event::Stopped(index) => record_task(state, usize::from(index), Progress::Ended),
     }
+}
+
+fn record_report(model: &Model, state: &mut State, instance: usize, report: Report) {
+    let before = state.instances[instance];
+    let observed = observe(model, state, instance, report, 0);
+    let ended = before.as_reserved && !state.instances[instance].as_reserved;
+    // Whoever ended it may have died before it asked.
+    let repeated = before.stored.version == report.version && !before.as_reserved;
+    let may_have_ended = repeated && model.world.reports == Reports::AsReserved;
+    let forgets = model.has(Mutation::RepeatIsNotDescribed);
+    match observed {
+        Observed::Stale | Observed::AsReserved => done(state),
+        Observed::Unchanged if model.has(Mutation::SkipEqualVersion) => done(state),
+        _ if model.has(Mutation::SurpriseIsFinal) => written(model, state),
+        _ if ended || (may_have_ended && !forgets) => state.tracker.step = TrackerStep::Describe,
+        Observed::Unchanged | Observed::Updated => written(model, state),
+    }
+}
+
+/// The event shows what nobody reserved. It may be an old one, whose successors were not worth a write; from
+/// now on all are, so what ECS says by now is at least as new as any that was passed over.
+fn describe(model: &Model, state: &mut State) {
+    let Event::Instance(index, _) = state.tracker.event else {
+        return;
+    };
+    state.tracker.described = ecs::describe(model, state, usize::from(index));
+    state.tracker.placed_before = placed(model, state);
+    state.tracker.step = TrackerStep::WriteDescribed;
+}
+
+fn write_described(model: &Model, state: &mut State) {
+    if let Event::Instance(index, _) = state.tracker.event {
+        let Tracker {
+            described,
+            placed_before,
+            ..
+        } = state.tracker;
+        observe(model, state, usize::from(index), described, placed_before);
+    }
+    state.tracker.described = Report::default();
+    state.tracker.placed_before = 0;
+    written(model, state);
 }
 
 fn record_task(state: &mut State, index: usize, progress: Progress) {
@@ -166,35 +213,64 @@ fn record_task(state: &mut State, index: usize, progress: Progress) {
 fn write_reservation(model: &Model, state: &mut State) {
     match state.tracker.event {
         Event::Running(index) => {
-            let started = state.tasks[usize::from(index)].progress == Progress::Started;
+            let task = &state.tasks[usize::from(index)];
+            let (started, run) = (
+                task.progress == Progress::Started,
+                (task.run_attempt, task.run_instance),
+            );
             // Known is not news; each RUNNING event would be counted again otherwise.
-            if started && place(model, state, usize::from(index), None) {
-                state.tracker.step = TrackerStep::Count;
+            if started && place(model, state, usize::from(index), run, None) {
+                written(model, state);
             } else {
                 done(state);
             }
         }
         Event::Stopped(index) => {
-            release(state, usize::from(index), None);
-            state.tracker.step = TrackerStep::Count;
+            let task = &state.tasks[usize::from(index)];
+            let run = (task.run_attempt, task.run_instance);
+            release(state, usize::from(index), run, None);
+            written(model, state);
         }
         Event::None | Event::Instance(..) => done(state),
     }
 }
 
-fn announce(state: &mut State, next: TrackerStep) {
-    state.tracker.step = if state.bump() { TrackerStep::Wake } else { next };
+/// News are written: now they are announced.
+fn written(model: &Model, state: &mut State) {
+    if model.has(Mutation::AnnounceBeforeWrite) {
+        done(state);
+    } else if state.tracker.foreseen.is_some() {
+        announce(model, state);
+    } else {
+        state.tracker.step = TrackerStep::ReadAttention;
+    }
 }
 
-fn count(_: &Model, state: &mut State) {
-    announce(state, TrackerStep::Idle);
-    if state.tracker.step == TrackerStep::Idle {
-        done(state);
+/// Nobody looks: whoever comes reads everything. Somebody waits and nobody is at work: wake. Somebody is at
+/// work: count.
+fn announce(model: &Model, state: &mut State) {
+    match state.tracker.foreseen.take().unwrap_or(state.cluster.attention) {
+        Attention::Idle => announced(model, state),
+        Attention::Asleep => state.tracker.step = TrackerStep::Wake,
+        Attention::Awake if model.has(Mutation::AwakeIsNotCounted) => announced(model, state),
+        Attention::Awake => state.tracker.step = TrackerStep::Count,
+    }
+}
+
+fn count(model: &Model, state: &mut State) {
+    if state.bump() == Attention::Asleep {
+        state.tracker.step = TrackerStep::Wake;
+    } else {
+        announced(model, state);
     }
 }
 
 fn wake(model: &Model, state: &mut State) {
     state.send_wake();
+    announced(model, state);
+}
+
+fn announced(model: &Model, state: &mut State) {
     if model.has(Mutation::AnnounceBeforeWrite) {
         state.tracker.step = TrackerStep::WriteLast;
     } else {

@@ -23,6 +23,8 @@ pub struct World {
     pub refusals: Refusals,
     /// What ECS's timestamps tell.
     pub timestamps: Timestamps,
+    /// Which reports are written.
+    pub reports: Reports,
     /// What must have happened once nothing moves any more.
     pub rest: AtRest,
 }
@@ -55,6 +57,15 @@ pub enum Timestamps {
     Ordered,
     /// All are equal: dates tell nothing.
     AllEqual,
+}
+
+/// Which reports about instances are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reports {
+    /// A report is not written while all of them show only use that our tasks explain.
+    AsReserved,
+    /// All newer ones.
+    All,
 }
 
 /// What must have happened once nothing moves any more.
@@ -90,6 +101,7 @@ pub const PLAIN: World = World {
     reconciler: Reconciling::Never,
     refusals: Refusals::DecidedAnew,
     timestamps: Timestamps::Ordered,
+    reports: Reports::AsReserved,
     rest: AtRest::NoIdleRoom,
 };
 
@@ -116,22 +128,46 @@ pub enum Mutation {
     RequeueAtOnce,
     /// A token is sent again however old it is.
     NoTokenAge,
+    /// Who looks at news is read before they are written, and acted on after.
+    AttentionBeforeWrite,
+    /// News are not counted while somebody is at work.
+    AwakeIsNotCounted,
+    /// A loser of the turn counts its news and goes, whether or not the holder has ended meanwhile.
+    LateCount,
+    /// A submission goes quietly when anybody else is in its lane, whatever the ranks.
+    JoinBehindAnybody,
+    /// A cycle ends after its wave without looking at the lanes again.
+    NoSecondLook,
+    /// A cycle that started somebody takes it that nobody else waits.
+    IdleAfterStart,
+    /// A pass that finds nobody waiting does not look for open reservations.
+    NobodyWaitsNothingOpen,
     /// The capacity records are read before the generation: what an eventually consistent read can give.
     StaleRead,
     /// A dead holder's wake message comes back while its lease still stands.
     EarlyRedelivery,
-    /// The cluster falls asleep before the turn is handed back.
-    AsleepFirst,
+    /// A cycle frees the turn first, and falls asleep in a second write that does not look at the epoch.
+    EndInTwoWrites,
     /// The waiting entry is removed when room is reserved.
     DequeueAtReserve,
     /// A refused attempt's room is given back in a write of its own, before the task's record.
     ReleaseFirst,
-    /// Reservations are written without looking at the epoch or the stored records' revisions.
-    NoFence,
+    /// Reservations are written without looking at the stored records' revisions.
+    IgnoreRevisions,
+    /// The task's record says reserved before the capacity record does.
+    TaskFirst,
+    /// RunTask is called as soon as the capacity record says reserved.
+    LaunchUnrecorded,
+    /// A holder whose own write of the task's record was repeated and refused takes the reservation back.
+    TakeBackOwn,
+    /// An orphaned reservation is released although its paused holder can still write the task's record.
+    ReleaseUnstruck,
+    /// An open reservation is resolved by its attempt alone, wherever the task's record says its room is.
+    AnyInstance,
     /// The entry of a task that another cycle has reserved is taken for an orphan.
     ReservedIsOrphan,
-    /// A cycle that lost its turn to another one just ends.
-    TurnLostInSilence,
+    /// A cycle begins another pass whether or not the turn is still its own.
+    GoOnWithoutTurn,
     /// A failed cycle sends its wake message at once, though its turn may still stand.
     WakeAtOnceAfterFailure,
     /// RunTask is sent however long ago it was decided.
@@ -140,6 +176,12 @@ pub enum Mutation {
     ForgetClosed,
     /// An event does not date a report that Describe gave before it under the same version.
     UndatedForGood,
+    /// A report that shows use nobody explains is taken as ECS's last word, although it may be an old one.
+    SurpriseIsFinal,
+    /// The same, when such a report comes again because whoever wrote it died.
+    RepeatIsNotDescribed,
+    /// An event older than Describe's answer is not announced, although its handler may have asked for that.
+    SkipStale,
     /// Nobody compares the records with ECS. Shown where [`World::reconciler`] is [`Reconciling::Never`].
     NoReconciler,
 }

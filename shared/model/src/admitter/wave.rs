@@ -1,13 +1,15 @@
-//! Decide, reserve, launch, settle.
+//! Decide, launch, settle.
 
-use super::{Outcome, finish_pass, resolve};
+use super::end::{finish_pass, finish_wave};
+use super::{Outcome, reserve, resolve};
 use crate::action::{Actor, Successors};
 use crate::ecs::{self, Answer};
-use crate::records::{advance, observe, place, release, reserve};
-use crate::state::{PassEnd, Progress, Reservation, State, Step, Wave};
+use crate::records::{advance, observe, place, placed, release};
+use crate::state::{PassEnd, Progress, State, Step, Wave};
 use crate::world::{Model, Mutation};
 
-/// Decides, in rank order, who goes where.
+/// Decides, in rank order, who goes where. Which of several instances is best depends on all that is known
+/// of them, so the second invocation may prefer another one than the first.
 pub(super) fn plan(model: &Model, state: &mut State, by: usize) {
     let admitter = &mut state.admitters[by];
     let candidates = admitter.waiting & !admitter.under_way;
@@ -15,87 +17,23 @@ pub(super) fn plan(model: &Model, state: &mut State, by: usize) {
         let need = model.demand(index);
         let fits =
             |instance: &usize| admitter.closed & (1 << *instance) == 0 && admitter.room[*instance] >= need;
-        if let Some(instance) = model.instances().find(fits) {
+        let mut fitting = model.instances().filter(fits);
+        let chosen = if by == 0 {
+            fitting.next()
+        } else {
+            fitting.next_back()
+        };
+        if let Some(instance) = chosen {
             admitter.room[instance] -= need;
             admitter.wave[index] = Wave::Planned(u8::try_from(instance).unwrap_or(u8::MAX));
         }
     }
     admitter.room = Default::default();
     admitter.under_way = 0;
-    admitter.waiting = 0;
     if admitter.wave.iter().any(|wave| *wave != Wave::No) {
-        admitter.step = Step::Reserve;
-        aim(state, by);
+        reserve::aim(state, by);
     } else {
         finish_pass(model, state, by, PassEnd::Complete);
-    }
-}
-
-/// Aims at the first planned task.
-fn aim(state: &mut State, by: usize) {
-    let admitter = &mut state.admitters[by];
-    let planned = |wave: &Wave| matches!(wave, Wave::Planned(_));
-    match admitter.wave.iter().position(planned) {
-        Some(index) => admitter.task = u8::try_from(index).unwrap_or(u8::MAX),
-        None => admitter.step = Step::Launch,
-    }
-}
-
-/// Reserves room for the next planned task: one transaction of its record, the capacity record and the fence.
-pub(super) fn reserve_next(model: &Model, state: &mut State, by: usize) -> Outcome {
-    let admitter = &state.admitters[by];
-    let index = usize::from(admitter.task);
-    let Wave::Planned(instance) = admitter.wave[index] else {
-        return Ok(());
-    };
-    let unfenced = model.has(Mutation::NoFence);
-    let in_hand_is_stored = admitter.fresh_instances & (1 << instance) != 0;
-    match state.tasks[index].progress {
-        Progress::Waiting if !admitter.fence_holds && !unfenced => {
-            interrupt(model, state, by, PassEnd::TurnLost);
-        }
-        Progress::Waiting if in_hand_is_stored || unfenced => {
-            reserve(model, state, index, usize::from(instance), by)?;
-            take_in_hand(state, by, index);
-            aim(state, by);
-        }
-        Progress::Waiting => interrupt(model, state, by, PassEnd::Again),
-        // Another cycle is launching it: if it is refused there, it needs its entry.
-        Progress::Reserved if !model.has(Mutation::ReservedIsOrphan) => {
-            interrupt(model, state, by, PassEnd::Again);
-        }
-        _ => state.admitters[by].step = Step::RemoveOrphan,
-    }
-    Ok(())
-}
-
-/// A reserved task is in hand, ready to be launched.
-pub(super) fn take_in_hand(state: &mut State, by: usize, index: usize) {
-    let task = &state.tasks[index];
-    state.admitters[by].wave[index] = Wave::Reserved;
-    state.admitters[by].reserved[index] = (task.attempt, task.instance);
-}
-
-pub(super) fn remove_orphan(model: &Model, state: &mut State, by: usize) -> Outcome {
-    let index = usize::from(state.admitters[by].task);
-    state.tasks[index].entry = false;
-    interrupt(model, state, by, PassEnd::Again);
-    Ok(())
-}
-
-/// A reservation did not go as planned: nothing more is reserved, what is reserved is launched.
-fn interrupt(model: &Model, state: &mut State, by: usize, end: PassEnd) {
-    let admitter = &mut state.admitters[by];
-    for wave in &mut admitter.wave {
-        if matches!(wave, Wave::Planned(_)) {
-            *wave = Wave::No;
-        }
-    }
-    admitter.end = end;
-    if admitter.wave.contains(&Wave::Reserved) {
-        admitter.step = Step::Launch;
-    } else {
-        finish_pass(model, state, by, end);
     }
 }
 
@@ -175,7 +113,7 @@ pub(super) fn settle_next(model: &Model, state: &mut State, by: usize) -> Outcom
         .position(|wave| !recorded.contains(wave))
     {
         match state.admitters[by].wave[index] {
-            Wave::Placed => record_start(state, by, index),
+            Wave::Placed => record_start(model, state, by, index),
             Wave::Refused => refused(model, state, by, index),
             Wave::Requeued => {
                 let (_, instance) = state.admitters[by].reserved[index];
@@ -201,9 +139,17 @@ fn came_to(state: &mut State, by: usize, index: usize, end: PassEnd) {
 }
 
 /// The task's record: started, unless somebody has changed it meanwhile.
-fn record_start(state: &mut State, by: usize, index: usize) {
+fn record_start(model: &Model, state: &mut State, by: usize, index: usize) {
     let in_hand_is_stored = state.admitters[by].fresh_tasks & (1 << index) != 0;
-    if in_hand_is_stored && state.tasks[index].progress == Progress::Reserved {
+    let (attempt, instance) = state.admitters[by].reserved[index];
+    let expected = if model.has(Mutation::LaunchUnrecorded) {
+        Progress::Waiting
+    } else {
+        Progress::Reserved
+    };
+    if in_hand_is_stored && state.tasks[index].progress == expected {
+        state.tasks[index].attempt = attempt;
+        state.tasks[index].instance = instance;
         advance(state, index, Progress::Started, Some(by));
     }
     state.admitters[by].wave[index] = Wave::StartRecorded;
@@ -213,11 +159,9 @@ fn record_start(state: &mut State, by: usize, index: usize) {
 fn record_room(model: &Model, state: &mut State, by: usize, first: usize) {
     let (_, instance) = state.admitters[by].reserved[first];
     for index in model.tasks() {
-        let (attempt, at) = state.admitters[by].reserved[index];
-        if state.admitters[by].wave[index] == Wave::StartRecorded && at == instance {
-            if state.tasks[index].attempt == attempt {
-                place(model, state, index, Some(by));
-            }
+        let reserved = state.admitters[by].reserved[index];
+        if state.admitters[by].wave[index] == Wave::StartRecorded && reserved.1 == instance {
+            place(model, state, index, reserved, Some(by));
             state.admitters[by].wave[index] = Wave::RoomRecorded;
         }
     }
@@ -237,9 +181,9 @@ fn refused(model: &Model, state: &mut State, by: usize, index: usize) {
         return;
     }
     if in_hand_is_stored {
-        let holds_room = state.tasks[index].reservation != Reservation::None;
-        release(state, index, Some(by));
-        if model.has(Mutation::ReleaseFirst) && holds_room {
+        let reserved = state.admitters[by].reserved[index];
+        let held_room = release(state, index, reserved, Some(by));
+        if model.has(Mutation::ReleaseFirst) && held_room {
             return;
         }
         advance(state, index, Progress::Waiting, Some(by));
@@ -252,14 +196,7 @@ fn refused(model: &Model, state: &mut State, by: usize, index: usize) {
 
 /// Asks ECS about the instance that refused a task, and records the answer.
 fn describe_again(model: &Model, state: &mut State, instance: usize) {
-    let placed = |index: &usize| {
-        let reservation = state.tasks[*index].reservation;
-        matches!(reservation, Reservation::NotCounted | Reservation::Counted)
-    };
-    let placed_before = model
-        .tasks()
-        .filter(placed)
-        .fold(0, |set, index| set | 1 << index);
+    let placed_before = placed(model, state);
     let report = ecs::describe(model, state, instance);
     observe(model, state, instance, report, placed_before);
 }
@@ -287,5 +224,5 @@ fn end_of_wave(model: &Model, state: &mut State, by: usize) {
         (PassEnd::Open, interrupted) => interrupted,
         (unsettled, _) => unsettled,
     };
-    finish_pass(model, state, by, end);
+    finish_wave(model, state, by, end);
 }
