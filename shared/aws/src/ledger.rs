@@ -331,8 +331,8 @@ impl Ledger for DynamoLedger {
         Box::pin(self.lease(cluster, owner, now, until)).await
     }
 
-    async fn begin_pass(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
-        Box::pin(self.look_again(cluster)).await
+    async fn begin_pass(&self, turn: &Turn) -> Result<Option<PassStart>, PortError> {
+        Box::pin(self.look_again(turn)).await
     }
 
     async fn hand_back(&self, turn: &Turn) -> Result<(), PortError> {

@@ -96,6 +96,8 @@ enum PassEnd {
     Again,
     /// Look again in a few seconds: throttled, refused, or launches without an answer.
     Later,
+    /// Another cycle has taken the turn.
+    TurnLost,
 }
 
 /// One cycle on one cluster: the ports, and what must be remembered from pass to pass.
@@ -142,25 +144,28 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
         report = cycle.report;
         let end = match passes {
             Ok((PassEnd::Complete, seen)) => ports.ledger.fall_asleep(&turn, seen, cycle.waiting).await?,
+            Ok((PassEnd::TurnLost, _)) => FallAsleep::TurnLost,
             Ok((PassEnd::Again | PassEnd::Later, _)) | Err(_) => {
                 ports.ledger.hand_back(&turn).await?;
                 let delay_seconds = match passes?.0 {
                     PassEnd::Later => RETRY_SECONDS,
-                    PassEnd::Again | PassEnd::Complete => 0,
+                    _ => 0,
                 };
                 ports.messenger.wake(cluster, delay_seconds).await?;
                 return Ok(CycleEnd::Continues(report));
             }
         };
-        match end {
+        let next = match end {
             FallAsleep::Asleep => return Ok(CycleEnd::Complete(report)),
-            FallAsleep::TurnLost => {
-                // The other one may have looked before this one wrote its last.
-                ports.messenger.wake(cluster, 0).await?;
-                return Ok(CycleEnd::HeldByAnother);
-            }
-            FallAsleep::Moved => start = ports.ledger.begin_pass(cluster).await?,
-        }
+            FallAsleep::TurnLost => None,
+            FallAsleep::Moved => ports.ledger.begin_pass(&turn).await?,
+        };
+        let Some(next) = next else {
+            // The other one may have looked before this one wrote its last.
+            ports.messenger.wake(cluster, 0).await?;
+            return Ok(CycleEnd::HeldByAnother);
+        };
+        start = next;
     }
 }
 
@@ -222,23 +227,22 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             if end != PassEnd::Again || !self.has_time() {
                 return Ok((end, start.generation));
             }
-            start = self.ports.ledger.begin_pass(&self.turn.cluster).await?;
+            // Whoever has lost its turn stops: two cycles would undo each other's work for ever.
+            match self.ports.ledger.begin_pass(&self.turn).await? {
+                Some(next) => start = next,
+                None => return Ok((PassEnd::TurnLost, start.generation)),
+            }
         }
     }
 
     /// One pass: load, resolve, decide, reserve, launch, settle.
     async fn pass(&mut self, pause: Option<Request>) -> Result<PassEnd, PortError> {
         let Ports { ledger, clock, .. } = self.ports;
-        // 1 Load who waits, and if anybody does, the instances. An open reservation counts as waiting: its
-        // entry is removed last.
+        // 1 Load who waits and what room there is, whoever waits: a launch that nobody waits for any more may have
+        // been left open.
         let mut lanes = ledger.load_lanes(&self.turn.cluster, HEADS_MAX).await?;
         let known = self.note_who_waits(&lanes);
         let stored_claims = self.take_claims(&mut lanes);
-        if self.waiting == WaitingList::Empty {
-            self.planning.set_nothing_aside();
-            self.record_claims(stored_claims).await?;
-            return Ok(PassEnd::Complete);
-        }
         let instances = ledger.load_instances(&self.turn.cluster).await?;
         self.records = instances
             .iter()
@@ -249,6 +253,11 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             // Some of those that this cycle could do nothing with may wait again, and must not be passed.
             self.stranded.clear();
             return Ok(end);
+        }
+        if self.waiting == WaitingList::Empty {
+            self.planning.set_nothing_aside();
+            self.record_claims(stored_claims).await?;
+            return Ok(PassEnd::Complete);
         }
         if let Some(pause) = pause {
             self.record_pause(&lanes, &stored_claims, &pause).await?;

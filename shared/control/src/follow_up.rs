@@ -172,10 +172,15 @@ async fn keep_place<L: Ledger, E: Inspector, M, C>(
     ports: Ports<'_, L, E, M, C>,
     task: &TaskRecord,
 ) -> Result<(), PortError> {
-    match requirements::of_task(ports.ecs, task).await? {
-        Ok(needed) if needed.lane.key == task.lane => put_in_lane(ports.ledger, task, &needed.lane).await,
-        // The lane is listed under the name it has, as the task has never left it.
-        _ => {
+    let needed = requirements::of_task(ports.ecs, task).await?;
+    let lane = match needed {
+        Ok(needed) if needed.lane.key == task.lane => Some(needed.lane),
+        // It keeps the name that its lane has, and that lane may not be listed any more.
+        _ => requirements::lane_of_record(task),
+    };
+    match lane {
+        Some(lane) => put_in_lane(ports.ledger, task, &lane).await,
+        None => {
             ports
                 .ledger
                 .enqueue(&task.cluster, &task.lane, &task.waiting())

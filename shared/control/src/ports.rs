@@ -343,8 +343,9 @@ pub trait Ledger {
         until: Timestamp,
     ) -> impl Future<Output = Result<TurnRequest, PortError>>;
 
-    /// Begins another pass of a cycle: reads the generation and whether the cluster is paused.
-    fn begin_pass(&self, cluster: &ClusterName) -> impl Future<Output = Result<PassStart, PortError>>;
+    /// Begins another pass of a cycle: reads the generation and whether the cluster is paused. `None` when another
+    /// cycle has taken the turn.
+    fn begin_pass(&self, turn: &Turn) -> impl Future<Output = Result<Option<PassStart>, PortError>>;
 
     /// Ends the lease, if it is still ours. The cluster stays awake: a wake message must follow.
     fn hand_back(&self, turn: &Turn) -> impl Future<Output = Result<(), PortError>>;
@@ -463,8 +464,8 @@ pub trait Inspector {
         cluster: &ClusterName,
     ) -> impl Future<Output = Result<Option<Vec<ContainerInstanceArn>>, PortError>>;
 
-    /// Describes container instances, any number of them. `placed_before` of the reports is left empty: the
-    /// caller knows what it had recorded before it asked.
+    /// Describes container instances, any number of them. What was recorded before is left empty in the source of the
+    /// reports: the caller knows that.
     fn describe_instances(
         &self,
         cluster: &ClusterName,

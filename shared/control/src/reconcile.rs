@@ -16,6 +16,7 @@ use berth_scheduler::retry::UNSEEN_END;
 use berth_scheduler::snapshot::InstanceView;
 
 use crate::damage::{DamageReport, Repair};
+use crate::follow_up::appoint;
 use crate::ports::{
     Attention, Clock, DescribedInstance, Inspector, Ledger, Messenger, PortError, Ports, StoredLane,
 };
@@ -122,15 +123,8 @@ async fn correct_instances<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
     listed: Vec<ContainerInstanceArn>,
     report: &mut ReconcileReport,
 ) -> Result<(), PortError> {
-    let placed_before: BTreeMap<&ContainerInstanceArn, Vec<AttemptId>> = stored
-        .iter()
-        .map(|it| {
-            (
-                it.record.arn(),
-                it.record.placed().map(|(attempt, ..)| attempt.clone()).collect(),
-            )
-        })
-        .collect();
+    let before: BTreeMap<&ContainerInstanceArn, &InstanceRecord> =
+        stored.iter().map(|it| (it.record.arn(), &*it.record)).collect();
     let mut known: BTreeSet<ContainerInstanceArn> = listed.into_iter().collect();
     known.extend(stored.iter().map(|it| it.record.arn().clone()));
     let known: Vec<ContainerInstanceArn> = known.into_iter().collect();
@@ -138,8 +132,10 @@ async fn correct_instances<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         match described {
             DescribedInstance::Found(mut found) => {
                 report.instances = report.instances.saturating_add(1);
-                let placed_before = placed_before.get(&found.instance).cloned().unwrap_or_default();
-                found.source = ReportSource::Described { placed_before };
+                let before = before.get(&found.instance);
+                found.source = before
+                    .map(|it| ReportSource::described_after(it))
+                    .unwrap_or_default();
                 match record_report(ports.ledger, cluster, &found).await {
                     // It was left alone a moment ago, and keeps no other instance waiting.
                     Err(PortError::Unreadable { .. }) => {}
@@ -245,7 +241,10 @@ async fn end_task<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
         return Ok(recorded);
     };
     // No record tells of this attempt any more, and ECS says that it is over.
-    let released = change_instance(ports.ledger, cluster, instance, |record| record.release(attempt)).await?;
+    let released = change_instance(ports.ledger, cluster, instance, |record| {
+        record.release(attempt, None)
+    })
+    .await?;
     Ok(if released.is_change() { released } else { recorded })
 }
 
@@ -310,6 +309,13 @@ async fn look_after_waiting<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
                 .is_some_and(|task| task.belongs_in(&lane.key, &head.rank, now))
             {
                 break;
+            }
+            // It may be its old place, while whoever was to put it in its new one died.
+            if let Some(task) = task
+                .as_ref()
+                .filter(|it| !it.progress.has_left_the_waiting_list())
+            {
+                appoint(ports.ledger, task, pending::at_once(task)).await?;
             }
             let seen = task.map_or(Revision::new(u64::MAX), |task| task.revision);
             ports.ledger.dequeue(cluster, &lane.key, &head.rank, seen).await?;

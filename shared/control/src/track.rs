@@ -149,7 +149,7 @@ pub(crate) async fn record_own_task<L: Ledger>(
         appoint(ledger, &task, end_of(report).saturating_add_millis(1)).await?;
     }
     let tracked = change_instance(ledger, cluster, instance, |record| match report.status {
-        TaskStatus::Stopped => record.release(attempt),
+        TaskStatus::Stopped => record.release(attempt, stopped_at(report)),
         TaskStatus::Running | TaskStatus::Stopping => {
             let TaskState::Started(started) = &task.progress.state else {
                 return None;
@@ -177,7 +177,9 @@ async fn release_old_attempt<L: Ledger>(
     if report.status != TaskStatus::Stopped {
         return Ok(Tracked::NotOurs);
     }
-    let released = change_instance(ledger, cluster, instance, |record| record.release(attempt)).await?;
+    let ended_at = stopped_at(report);
+    let release = |record: &InstanceRecord| record.release(attempt, ended_at);
+    let released = change_instance(ledger, cluster, instance, release).await?;
     Ok(if released.is_change() {
         released
     } else {
@@ -259,10 +261,13 @@ fn next_progress(task: &TaskRecord, report: &TaskReport) -> Option<TaskProgress>
     }
 }
 
+fn stopped_at(report: &TaskReport) -> Option<Timestamp> {
+    report.end.as_ref().and_then(|end| end.stopped_at)
+}
+
 /// When a task ended, as far as its report tells.
 fn end_of(report: &TaskReport) -> Timestamp {
-    let stopped_at = report.end.as_ref().and_then(|end| end.stopped_at);
-    stopped_at
+    stopped_at(report)
         .or(report.created_at)
         .unwrap_or(Timestamp::from_millis(0))
 }

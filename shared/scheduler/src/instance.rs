@@ -48,6 +48,9 @@ pub struct InstanceState {
     pub registered: Resources,
     /// What remains of them.
     pub remaining: Remaining,
+    /// When the last of our tasks here ended that was released, on ECS's clock: a report that was made before may
+    /// count it.
+    pub ended_at: Option<Timestamp>,
     /// Tasks with status RUNNING: by the newest report, or those of others where their use is known.
     pub running_tasks: u32,
     /// Network interfaces for tasks in `awsvpc` mode; `None` when the instance type is not known.
@@ -302,11 +305,13 @@ impl InstanceRecord {
         }))
     }
 
-    /// Takes back a reservation after a definite failure or the end of its task. `None` when there is none.
-    pub fn release(&self, attempt: &AttemptId) -> Option<Self> {
+    /// Takes back a reservation after a definite failure, or the end of its task at this moment on ECS's clock. `None`
+    /// when there is none.
+    pub fn release(&self, attempt: &AttemptId, ended_at: Option<Timestamp>) -> Option<Self> {
         self.state.reservations.contains_key(attempt).then(|| {
             self.changed(|state| {
                 state.reservations.remove(attempt);
+                state.ended_at = state.ended_at.max(ended_at);
             })
         })
     }

@@ -1,7 +1,10 @@
 //! What ECS says about container instances and tasks, in events and in answers to Describe calls.
 
 use crate::attributes::AttributeSet;
-use crate::id::{AttemptId, ContainerInstanceArn, Ec2InstanceId, ReportVersion, TaskArn, TaskGroup};
+use crate::id::{
+    AttemptId, ContainerInstanceArn, Ec2InstanceId, ReportVersion, Revision, TaskArn, TaskGroup,
+};
+use crate::instance::InstanceRecord;
 use crate::resources::{Demand, Resources};
 use crate::timestamp::Timestamp;
 
@@ -101,7 +104,29 @@ pub enum ReportSource {
     Described {
         /// Attempts placed before the call.
         placed_before: Vec<AttemptId>,
+        /// The revision of the capacity record before the call, if there was one: what has changed since may or may
+        /// not be in the answer.
+        revision_before: Option<Revision>,
     },
+}
+
+impl Default for ReportSource {
+    fn default() -> Self {
+        Self::Described {
+            placed_before: Vec::new(),
+            revision_before: None,
+        }
+    }
+}
+
+impl ReportSource {
+    /// The answer to a call that is sent after this record was read.
+    pub fn described_after(record: &InstanceRecord) -> Self {
+        Self::Described {
+            placed_before: record.placed().map(|(attempt, ..)| attempt.clone()).collect(),
+            revision_before: Some(record.state().revision),
+        }
+    }
 }
 
 /// Everything Berth needs of what ECS says about one task at one version.

@@ -206,9 +206,7 @@ impl Ecs {
         for instance in answer.container_instances() {
             match instance_report(cluster, instance) {
                 Ok(mut report) => {
-                    report.source = ReportSource::Described {
-                        placed_before: Vec::new(),
-                    };
+                    report.source = ReportSource::default();
                     described.push(DescribedInstance::Found(Box::new(report)));
                 }
                 Err(why) => {

@@ -61,10 +61,12 @@ impl DynamoLedger {
         Ok(attention_of(updated.item()))
     }
 
-    /// Reads where the next pass begins.
-    pub(super) async fn look_again(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
-        let wake = self.get(&self.tables.capacity, &key::wake(cluster)).await?;
-        pass_start(cluster, &wake.unwrap_or_default())
+    /// Reads where the next pass begins, while the turn is ours.
+    pub(super) async fn look_again(&self, turn: &Turn) -> Result<Option<PassStart>, PortError> {
+        let wake = self.get(&self.tables.capacity, &key::wake(&turn.cluster)).await?;
+        let wake = wake.unwrap_or_default();
+        let is_ours = counter(&wake, EPOCH) == turn.epoch.get();
+        is_ours.then(|| pass_start(&turn.cluster, &wake)).transpose()
     }
 
     /// Pauses or resumes a cluster, unless a later command has decided that already.

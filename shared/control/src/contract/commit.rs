@@ -262,7 +262,7 @@ pub(super) async fn an_instance_that_is_gone_is_left_out_unless_something_is_res
     same("the instances", &listed, &vec![busy.arn().clone()])?;
     let tombstone = ledger.load_instance(&scope.cluster, empty.arn()).await?;
     same("the tombstone", &tombstone, &Some(empty_gone))?;
-    let Some(resolved) = busy_gone.release(&task.attempt()) else {
+    let Some(resolved) = busy_gone.release(&task.attempt(), None) else {
         return Err(Failure("a reservation can be released".to_owned()));
     };
     same(

@@ -20,6 +20,11 @@ async fn begin(
     }
 }
 
+async fn another_pass(ledger: &impl Ledger, turn: &Turn) -> Result<PassStart, Failure> {
+    let start = ledger.begin_pass(turn).await?;
+    start.ok_or_else(|| Failure(format!("turn {} is lost", turn.epoch)))
+}
+
 async fn take(
     ledger: &impl Ledger,
     scope: &Scope,
@@ -90,7 +95,7 @@ pub(super) async fn whoever_brings_news_learns_whether_anybody_is_awake(
             .await?,
         &FallAsleep::Moved,
     )?;
-    let seen = ledger.begin_pass(cluster).await?.generation;
+    let seen = another_pass(ledger, &turn).await?.generation;
     same(
         "no news",
         &ledger.fall_asleep(&turn, seen, WaitingList::Occupied).await?,
@@ -120,7 +125,7 @@ pub(super) async fn a_cluster_where_nobody_waits_is_idle(ledger: &impl Ledger, s
     same("a cycle", &ledger.bump(cluster).await?, &Attention::Awake)?;
     same(
         "its pass",
-        &ledger.begin_pass(cluster).await?.generation,
+        &another_pass(ledger, &turn).await?.generation,
         &start.generation.next(),
     )?;
     ledger.hand_back(&turn).await?;
@@ -173,6 +178,11 @@ pub(super) async fn only_who_has_the_turn_lets_the_cluster_sleep(
         "the state",
         &ledger.wake_state(&scope.cluster).await?.attention,
         &Attention::Awake,
+    )?;
+    same(
+        "another pass of the old one",
+        &ledger.begin_pass(&old).await?,
+        &None,
     )?;
     same(
         "under the new turn",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use berth_scheduler::admission::Admission;
 use berth_scheduler::id::AttemptId;
+use berth_scheduler::progress::TaskState;
 
 use super::left_behind::Entry;
 use super::{Cycle, PassEnd};
@@ -63,7 +64,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             self.met_reserved(&stored).await?;
             return Ok(Reservation::Conflict);
         };
-        let task = stored.after(progress);
+        let mut task = stored.after(progress);
         // Noted before it can start: a crash later on must not let it run without an end.
         if let Some(timeout) = task.terms.timeout {
             let due = now.saturating_add_millis(timeout.as_millis());
@@ -93,10 +94,17 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             ..Change::default()
         };
         if ledger.commit(begin).await? != Committed::Done {
-            let attempt = task.attempt();
-            self.change_record(&admission.instance, |record| record.release(&attempt))
-                .await?;
-            return Ok(Reservation::Conflict);
+            // The write may be this one's own whose answer was lost, and somebody may have cancelled the task since.
+            let stored = ledger.load_task(&task.id).await?;
+            match stored.filter(|stored| has_begun(stored, &task)) {
+                Some(begun) => task = begun,
+                None => {
+                    let attempt = task.attempt();
+                    self.change_record(&admission.instance, |record| record.release(&attempt, None))
+                        .await?;
+                    return Ok(Reservation::Conflict);
+                }
+            }
         }
         let pin = Pin {
             instance: admission.instance.clone(),
@@ -104,6 +112,15 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         };
         Ok(Reservation::Made(Box::new(Reserved { task, pin })))
     }
+}
+
+/// Whether this attempt has begun on this instance. Only whoever has room for it there can have done that.
+fn has_begun(stored: &TaskRecord, begun: &TaskRecord) -> bool {
+    let place = |task: &TaskRecord| match &task.progress.state {
+        TaskState::Reserved(reserved) => Some(reserved.instance.clone()),
+        _ => None,
+    };
+    stored.attempt() == begun.attempt() && place(stored).is_some() && place(stored) == place(begun)
 }
 
 impl Reserved {

@@ -95,7 +95,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         instance: &ContainerInstanceArn,
         attempt: &AttemptId,
     ) -> Result<PassEnd, PortError> {
-        self.change_record(instance, |record| record.release(attempt))
+        self.change_record(instance, |record| record.release(attempt, None))
             .await?;
         Ok(PassEnd::Again)
     }

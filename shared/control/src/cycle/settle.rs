@@ -200,7 +200,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         let (arn, attempt) = (&reserved.pin.instance, reserved.attempt());
         let mut record = self.records.get(arn).cloned();
         loop {
-            let released = record.as_ref().and_then(|record| record.release(&attempt));
+            let released = record.as_ref().and_then(|record| record.release(&attempt, None));
             let instance = released.as_ref().map(|released| (&cluster, released));
             match ledger
                 .commit(Change {
@@ -251,10 +251,11 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
     /// Asks ECS about one instance and records the answer.
     async fn describe_again(&mut self, instance: &ContainerInstanceArn) -> Result<(), PortError> {
         let (ledger, cluster) = (self.ports.ledger, &self.turn.cluster);
-        let placed_before = match ledger.load_instance(cluster, instance).await? {
-            Some(record) => record.placed().map(|(attempt, ..)| attempt.clone()).collect(),
-            None => Vec::new(),
-        };
+        let before = ledger.load_instance(cluster, instance).await?;
+        let source = before
+            .as_ref()
+            .map(ReportSource::described_after)
+            .unwrap_or_default();
         let described = self
             .ports
             .ecs
@@ -263,9 +264,7 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         for answer in described {
             match answer {
                 DescribedInstance::Found(mut report) => {
-                    report.source = ReportSource::Described {
-                        placed_before: placed_before.clone(),
-                    };
+                    report.source = source.clone();
                     record_report(ledger, cluster, &report).await?;
                 }
                 DescribedInstance::Missing(arn) => {
@@ -284,6 +283,7 @@ pub(super) fn weightier(one: Option<PassEnd>, other: Option<PassEnd>) -> Option<
         PassEnd::Again => 0,
         PassEnd::Later => 1,
         PassEnd::Complete => 2,
+        PassEnd::TurnLost => 3,
     };
     one.into_iter().chain(other).max_by_key(weight)
 }

@@ -40,7 +40,7 @@ pub(super) async fn settle<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
 
 /// A moment in the past that is the same however often this is repeated, and another one after the task has changed:
 /// whoever keeps an appointment by an older record of the task must not dismiss this one.
-fn at_once(task: &TaskRecord) -> Timestamp {
+pub(super) fn at_once(task: &TaskRecord) -> Timestamp {
     task.rank
         .submitted_at()
         .saturating_add_millis(task.revision.get())
@@ -76,6 +76,9 @@ async fn settle_one<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             }
         }
     }
-    change_instance(ports.ledger, cluster, instance, |record| record.release(attempt)).await?;
+    change_instance(ports.ledger, cluster, instance, |record| {
+        record.release(attempt, None)
+    })
+    .await?;
     Ok(false)
 }

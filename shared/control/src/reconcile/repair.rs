@@ -157,6 +157,7 @@ async fn repair_instance<L: Ledger, E: Inspector, M: Messenger, C: Clock>(
             // What others use is not known before our tasks are.
             InstanceState {
                 remaining: Remaining::reported(report.remaining.clone()),
+                ended_at: None,
                 running_tasks: report.running_tasks,
                 ..record.state().clone()
             }
@@ -241,6 +242,7 @@ fn tombstone(arn: &ContainerInstanceArn) -> InstanceState {
         registered_at: None,
         registered: Resources::default(),
         remaining: Remaining::default(),
+        ended_at: None,
         running_tasks: 0,
         eni_limit: None,
         attributes: Fingerprint::default(),

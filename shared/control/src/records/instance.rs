@@ -35,6 +35,7 @@
 //! - **`usedByOthers`** is what remains of `registered` beside our reservations; where the newest report leaves that in
 //!   doubt, `remaining` is what it says remains, and `usedByOthers` what they used before. `running` are then all tasks
 //!   with status RUNNING, and else those of others.
+//! - **`endedAt`** is when the last of our tasks here ended.
 //! - **`registered`, `remaining` and `usedByOthers`** are like demands, with the ports that are taken; `ecs` stands for the TCP ports of
 //!   the ECS agent: 22, 2375, 2376, 51678, 51679.
 //!
@@ -92,6 +93,8 @@ struct InstanceForm {
     remaining: Option<Text<Resources>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     used_by_others: Option<Text<Resources>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Text<Timestamp>>,
     #[serde(rename = "running")]
     running_tasks: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,6 +166,7 @@ pub fn to_json(record: &InstanceRecord) -> Value {
         registered: Text(state.registered.clone()),
         remaining: remaining.cloned().map(Text),
         used_by_others: used_by_others.cloned().map(Text),
+        ended_at: state.ended_at.map(Text),
         running_tasks: state.running_tasks,
         eni_limit: state.eni_limit.map(EniCount::get),
         attributes: Text(state.attributes),
@@ -226,6 +230,7 @@ pub fn from_json(value: &Value) -> Result<InstanceRecord, RecordError> {
         registered_at,
         registered: form.registered.0,
         remaining,
+        ended_at: form.ended_at.map(|at| at.0),
         running_tasks: form.running_tasks,
         eni_limit: form.eni_limit.map(EniCount::new),
         attributes: form.attributes.0,

@@ -220,9 +220,7 @@ fn read_instance(object: &Object<'_>) -> Result<InstanceReport, Refusal> {
         registered,
         running_tasks: draft.running_tasks,
         attributes: Some(draft.attributes),
-        source: ReportSource::Described {
-            placed_before: Vec::new(),
-        },
+        source: ReportSource::default(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::remaining::ReportAge;
 use super::{InstanceRecord, InstanceState, Remaining};
 use crate::attributes::Fingerprint;
 use crate::eni;
@@ -50,12 +51,20 @@ pub fn observe(stored: Option<&InstanceRecord>, report: &InstanceReport) -> Obse
     }
     take_attributes(&mut state, report);
     mark_counted(&mut state, report);
-    work_out_remaining(&mut state, newest, &report.source);
+    let is_doubtful = !work_out_remaining(&mut state, newest, report);
     if state == *newest {
         return Observed::Unchanged;
     }
-    if is_expected(&state, newest) {
-        return Observed::Expected;
+    if state.version > newest.version && tells_nothing_else(&state, newest) {
+        if is_doubtful {
+            return Observed::Stale;
+        }
+        if let Remaining::Besides(_) = newest.remaining {
+            return Observed::Expected;
+        }
+    }
+    if is_doubtful && state.version > newest.version {
+        state.remaining = newest.remaining.in_doubt(report.remaining.clone());
     }
     state.revision = state.revision.next();
     Observed::Updated(Box::new(InstanceRecord::from_state(state)))
@@ -73,6 +82,7 @@ fn first_state(report: &InstanceReport) -> InstanceState {
         registered_at: None,
         registered: Resources::default(),
         remaining: Remaining::default(),
+        ended_at: None,
         running_tasks: 0,
         eni_limit: None,
         attributes: Fingerprint::default(),
@@ -86,20 +96,25 @@ fn first_state(report: &InstanceReport) -> InstanceState {
         remaining: Remaining::reported(report.remaining.clone()),
         ..state.clone()
     };
-    work_out_remaining(&mut state, &unknown, &report.source);
+    work_out_remaining(&mut state, &unknown, report);
     state
 }
 
-/// Works out what others use, as far as that is certain, from the report that was taken in.
-fn work_out_remaining(state: &mut InstanceState, newest: &InstanceState, source: &ReportSource) {
+/// Works out what others use, as far as that is certain, from the report that was taken in; `false` when the report
+/// may be older than what is known of our tasks, and cannot be explained by it.
+fn work_out_remaining(state: &mut InstanceState, newest: &InstanceState, report: &InstanceReport) -> bool {
     let Remaining::Reported(reported) = &state.remaining else {
-        return;
+        return true;
     };
-    let remaining = Remaining::after_report(&newest.remaining, &reported.remaining, state, source);
+    let age = age_of(report, newest);
+    let Some(remaining) = newest.remaining.after_report(&reported.remaining, state, age) else {
+        state.remaining = newest.remaining.clone();
+        return false;
+    };
     if let Remaining::Besides(others) = &remaining {
         state.running_tasks = if remaining == newest.remaining {
             newest.running_tasks
-        } else if *others == Resources::default() {
+        } else if *others == Resources::default() && !state.reservations.is_empty() {
             0
         } else {
             let ours = state.reservations.values().filter(|it| !it.is_stopping());
@@ -108,21 +123,35 @@ fn work_out_remaining(state: &mut InstanceState, newest: &InstanceState, source:
         };
     }
     state.remaining = remaining;
+    true
+}
+
+/// How old a report is beside what is known of our tasks. A report that was made before one of them ended may count
+/// it; and what was recorded while ECS was asked may or may not be in the answer.
+fn age_of(report: &InstanceReport, newest: &InstanceState) -> ReportAge {
+    match &report.source {
+        ReportSource::Event => match (report.updated_at, newest.ended_at) {
+            (Some(made), Some(ended)) if made < ended => ReportAge::MayBeOlder,
+            _ => ReportAge::OfAnEvent,
+        },
+        ReportSource::Described { revision_before, .. } if *revision_before == Some(newest.revision) => {
+            ReportAge::AskedFor
+        }
+        ReportSource::Described { .. } => ReportAge::MayBeOlder,
+    }
 }
 
 /// Whether a newer report tells nothing but what the record tells already: the use by others is what it was, and the
 /// rest of what is used is ours. Which of our tasks it counts is worked out for each report anew.
-fn is_expected(state: &InstanceState, newest: &InstanceState) -> bool {
-    let Remaining::Besides(_) = newest.remaining else {
-        return false;
-    };
+fn tells_nothing_else(state: &InstanceState, newest: &InstanceState) -> bool {
     let as_it_was = InstanceState {
         version: newest.version,
         updated_at: newest.updated_at,
+        running_tasks: newest.running_tasks,
         reservations: newest.reservations.clone(),
         ..state.clone()
     };
-    state.version > newest.version && as_it_was == *newest
+    as_it_was == *newest
 }
 
 fn take_report(state: &mut InstanceState, report: &InstanceReport) {
@@ -162,7 +191,7 @@ fn take_attributes(state: &mut InstanceState, report: &InstanceReport) {
 fn mark_counted(state: &mut InstanceState, report: &InstanceReport) {
     let placed_before: &[AttemptId] = match &report.source {
         ReportSource::Event => &[],
-        ReportSource::Described { placed_before } => placed_before,
+        ReportSource::Described { placed_before, .. } => placed_before,
     };
     let (version, updated_at) = (state.version, state.updated_at);
     for (attempt, reservation) in &mut state.reservations {

@@ -5,7 +5,6 @@
 
 use super::InstanceState;
 use crate::quantity::{CpuUnits, GpuCount, MemoryMib};
-use crate::report::ReportSource;
 use crate::reservation::{ReportInclusion, Reservation, ReservationState};
 use crate::resources::{HostPorts, Resources};
 
@@ -47,38 +46,59 @@ impl Remaining {
         *self == Self::default()
     }
 
-    /// What remains after a report, which is taken into `state` but for this.
+    /// What remains after a report, which is taken into `state` but for this; `None` when the report may be older than
+    /// what is known of our tasks, and something else was known before.
     ///
     /// Others use what they used before if that explains the report. They use more as soon as it says so, and less
     /// only when it is sure that the difference is not one of our tasks whose end is not known yet: when ECS says so
     /// once more upon a question.
     pub(super) fn after_report(
-        before: &Self,
+        &self,
         reported: &Resources,
         state: &InstanceState,
-        source: &ReportSource,
-    ) -> Self {
+        age: ReportAge,
+    ) -> Option<Self> {
         let used = UseByOthers::of(reported, state);
-        let others_before = match before {
+        let others_before = match self {
             Self::Besides(others) => Some(others),
             Self::Reported(before) => before.others_before.as_ref(),
         };
         if let Some(others) = others_before.filter(|others| used.may_be(others)) {
-            return Self::Besides(others.clone());
+            return Some(Self::Besides(others.clone()));
         }
-        let is_asked_again = matches!(
-            (before, source),
-            (Self::Reported(_), ReportSource::Described { .. })
-        );
-        match (used.for_certain(), others_before) {
+        if others_before.is_some() && age == ReportAge::MayBeOlder {
+            return None;
+        }
+        let is_asked_again = age == ReportAge::AskedFor && matches!(self, Self::Reported(_));
+        Some(match (used.for_certain(), others_before) {
             (Some(others), None) => Self::Besides(others),
             (Some(others), Some(less)) if is_asked_again || includes(&others, less) => Self::Besides(others),
-            _ => Self::Reported(Reported {
-                remaining: reported.clone(),
-                others_before: others_before.cloned(),
-            }),
-        }
+            _ => self.in_doubt(reported.clone()),
+        })
     }
+
+    /// What remains by a report that leaves in doubt what others use.
+    pub(super) fn in_doubt(&self, reported: Resources) -> Self {
+        let others_before = match self {
+            Self::Besides(others) => Some(others.clone()),
+            Self::Reported(before) => before.others_before.clone(),
+        };
+        Self::Reported(Reported {
+            remaining: reported,
+            others_before,
+        })
+    }
+}
+
+/// How old a report is beside what is known of our tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReportAge {
+    /// It may tell of a moment before what is known.
+    MayBeOlder,
+    /// It is an event that came when it was made, as far as can be told.
+    OfAnEvent,
+    /// It is the answer to a question, and nothing was recorded meanwhile.
+    AskedFor,
 }
 
 /// Whether the first use is nowhere less than the second.

@@ -128,7 +128,10 @@ fn a_described_report_counts_the_tasks_placed_before_it_was_asked_for() {
         .unwrap();
     let described = |placed_before| InstanceReport {
         updated_at: None,
-        source: ReportSource::Described { placed_before },
+        source: ReportSource::Described {
+            placed_before,
+            revision_before: Some(placed.state().revision),
+        },
         ..report(2, 412)
     };
     assert_eq!(
@@ -154,7 +157,7 @@ fn a_stopping_task_still_takes_its_room() {
     // Others hold 200 MiB. ECS gives the room of the stopping task back at once.
     let stopping = updated(Some(&running.stopping(&attempt("a")).unwrap()), &report(3, 312));
     assert_eq!(free(&stopping), 212);
-    assert_eq!(free(&stopping.release(&attempt("a")).unwrap()), 312);
+    assert_eq!(free(&stopping.release(&attempt("a"), None).unwrap()), 312);
 }
 
 #[test]
@@ -243,9 +246,7 @@ fn a_tombstone_is_not_raised_by_a_late_event_but_by_an_answer_of_ecs() {
     let gone = record(&report(5, 512)).gone().unwrap();
     assert_eq!(observe(Some(&gone), &report(6, 512)), Observed::Stale);
     let described = InstanceReport {
-        source: ReportSource::Described {
-            placed_before: vec![],
-        },
+        source: ReportSource::described_after(&gone),
         ..report(5, 512)
     };
     assert!(updated(Some(&gone), &described).is_candidate());
@@ -291,7 +292,7 @@ fn every_change_raises_the_revision() {
         .reserve(attempt("a"), &memory(1), &group(), RunOutlook::default())
         .unwrap();
     let third = second.place(&attempt("a"), task("t"), at(1)).unwrap();
-    let fourth = third.release(&attempt("a")).unwrap();
+    let fourth = third.release(&attempt("a"), None).unwrap();
     let revisions = [&first, &second, &third, &fourth].map(|record| record.state().revision.get());
     assert_eq!(revisions, [1, 2, 3, 4]);
     assert_eq!(
@@ -299,7 +300,7 @@ fn every_change_raises_the_revision() {
         3,
         "several changes, one write"
     );
-    assert_eq!(fourth.release(&attempt("a")), None);
+    assert_eq!(fourth.release(&attempt("a"), None), None);
     assert_eq!(fourth.place(&attempt("a"), task("t"), at(1)), None);
 }
 
@@ -307,18 +308,19 @@ fn every_change_raises_the_revision() {
 /// tells that the report counts a fresh task, was ignored because the version was known.
 #[test]
 fn the_event_of_a_version_that_was_described_before_brings_its_time() {
-    let described = InstanceReport {
-        updated_at: None,
-        source: ReportSource::Described {
-            placed_before: vec![],
-        },
-        ..report(2, 412)
-    };
     let placed = record(&report(1, 512))
         .reserve(attempt("a"), &memory(100), &group(), RunOutlook::default())
         .unwrap()
         .place(&attempt("a"), task("t"), at(2))
         .unwrap();
+    let described = InstanceReport {
+        updated_at: None,
+        source: ReportSource::Described {
+            placed_before: vec![],
+            revision_before: Some(placed.state().revision),
+        },
+        ..report(2, 412)
+    };
     let unsure = updated(Some(&placed), &described);
     assert_eq!(free(&unsure), 312);
     assert_eq!(free(&updated(Some(&unsure), &report(2, 412))), 412);
@@ -384,7 +386,7 @@ fn a_report_that_follows_from_the_record_is_not_stored() {
         let running = with_one_running(others_mib);
         assert_eq!(free(&running), 412 - others_mib);
         // The end of the task gives its room back, whatever becomes of the report of it.
-        let ended = running.release(&attempt("a")).unwrap();
+        let ended = running.release(&attempt("a"), None).unwrap();
         assert_eq!(free(&ended), 512 - others_mib);
         assert_eq!(
             observe(Some(&ended), &report(3, 512 - others_mib)),
@@ -403,13 +405,16 @@ fn the_report_of_an_end_that_comes_before_the_end_lets_nobody_in_too_early() {
     let alone = with_one_running(0);
     assert_eq!(observe(Some(&alone), &report(3, 512)), Observed::Expected);
     assert_eq!(free(&alone), 412);
-    assert_eq!(free(&alone.release(&attempt("a")).unwrap()), 512);
+    assert_eq!(free(&alone.release(&attempt("a"), None).unwrap()), 512);
     // Beside others it may be one of theirs that has ended.
     let beside = with_one_running(200);
     let reported = updated(Some(&beside), &report(3, 312));
     assert_eq!(free(&reported), 312);
-    assert_eq!(free(&reported.release(&attempt("a")).unwrap()), 312);
-    let again = updated(Some(&reported.release(&attempt("a")).unwrap()), &report(4, 312));
+    assert_eq!(free(&reported.release(&attempt("a"), None).unwrap()), 312);
+    let again = updated(
+        Some(&reported.release(&attempt("a"), None).unwrap()),
+        &report(4, 312),
+    );
     assert_eq!(observe(Some(&again), &report(5, 312)), Observed::Expected);
 }
 
@@ -418,16 +423,14 @@ fn what_others_come_to_use_is_stored_and_so_is_what_they_give_back() {
     let alone = with_one_running(0);
     let more = updated(Some(&alone), &report(3, 112));
     assert_eq!(free(&more), 112);
-    assert_eq!(free(&more.release(&attempt("a")).unwrap()), 212);
+    assert_eq!(free(&more.release(&attempt("a"), None).unwrap()), 212);
     // Less is believed for now, and for good when ECS says so once more.
     let less = updated(Some(&more), &report(4, 262));
     assert_eq!(free(&less), 262);
     let none = updated(Some(&less), &report(5, 412));
     assert_eq!(free(&none), 412);
     let described = InstanceReport {
-        source: ReportSource::Described {
-            placed_before: vec![attempt("a")],
-        },
+        source: ReportSource::described_after(&none),
         ..report(5, 412)
     };
     let sure = updated(Some(&none), &described);
@@ -449,9 +452,9 @@ fn a_task_of_others_that_the_end_of_one_of_ours_hides_is_told_by_its_own_event()
     let told = alone
         .observe_other(&task("o"), other(TaskStage::Running))
         .unwrap();
-    assert_eq!(free(&told.release(&attempt("a")).unwrap()), 412);
+    assert_eq!(free(&told.release(&attempt("a"), None).unwrap()), 412);
     // Its report comes: it is not counted twice.
-    let ended = updated(Some(&told.release(&attempt("a")).unwrap()), &report(4, 412));
+    let ended = updated(Some(&told.release(&attempt("a"), None).unwrap()), &report(4, 412));
     assert_eq!(free(&ended), 412);
     let gone = updated(Some(&ended.forget_other(&task("o")).unwrap()), &report(5, 512));
     assert_eq!(free(&gone), 512);
@@ -485,5 +488,33 @@ fn running_tasks_are_those_of_others_and_ours() {
     assert_eq!(count(&placed), 3);
     let with_a_third = updated(Some(&placed), &running(3, 112, 4));
     assert_eq!(count(&with_a_third), 4);
-    assert_eq!(count(&with_a_third.release(&attempt("a")).unwrap()), 3);
+    assert_eq!(count(&with_a_third.release(&attempt("a"), None).unwrap()), 3);
+}
+
+#[test]
+fn a_report_that_may_be_older_than_the_end_of_a_task_gives_nobody_else_its_room() {
+    let ended = with_one_running(0).release(&attempt("a"), Some(at(9))).unwrap();
+    // The report of the start comes after the end.
+    assert_eq!(observe(Some(&ended), &report(8, 412)), Observed::Stale);
+    // One that was made later tells of somebody else.
+    assert_eq!(free(&updated(Some(&ended), &report(9, 412))), 412);
+    // And so does an answer of ECS, unless something was recorded meanwhile.
+    let described = |before: &InstanceRecord| InstanceReport {
+        source: ReportSource::described_after(before),
+        updated_at: None,
+        ..report(8, 412)
+    };
+    assert_eq!(
+        observe(Some(&ended), &described(&with_one_running(0))),
+        Observed::Stale
+    );
+    assert_eq!(free(&updated(Some(&ended), &described(&ended))), 412);
+    // What else it tells is believed.
+    let draining = InstanceReport {
+        status: InstanceStatus::Draining,
+        ..report(8, 412)
+    };
+    let drained = updated(Some(&ended), &draining);
+    assert_eq!(drained.state().status, InstanceStatus::Draining);
+    assert_eq!(free(&updated(Some(&drained), &report(9, 512))), 512);
 }

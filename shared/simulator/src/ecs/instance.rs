@@ -455,6 +455,7 @@ impl Instance {
             registered_at: Some(self.registered_at),
             registered: self.registered.clone(),
             remaining: Remaining::reported(self.remaining.clone()),
+            ended_at: None,
             running_tasks: self.running,
             eni_limit: self.eni_limit,
             attributes: self.fingerprint,
@@ -467,9 +468,7 @@ impl Instance {
     /// What DescribeContainerInstances says.
     pub fn described(&self) -> InstanceReport {
         let attributes = Some(AttributeSet::clone(&self.attributes));
-        let source = ReportSource::Described {
-            placed_before: Vec::new(),
-        };
+        let source = ReportSource::default();
         self.report(None, attributes, source)
     }
 

@@ -397,9 +397,11 @@ impl Ledger for MemoryLedger {
         }))
     }
 
-    async fn begin_pass(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
+    async fn begin_pass(&self, turn: &Turn) -> Result<Option<PassStart>, PortError> {
         self.pause().await;
-        Ok(self.with(cluster, |tables| tables.pass_start()))
+        Ok(self.with(&turn.cluster, |tables| {
+            (tables.turn.epoch == turn.epoch).then(|| tables.pass_start())
+        }))
     }
 
     async fn hand_back(&self, turn: &Turn) -> Result<(), PortError> {

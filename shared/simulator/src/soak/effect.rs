@@ -218,10 +218,12 @@ pub(super) fn take_turn(
 pub(super) fn begin_pass(
     world: &World,
     by: InvocationNumber,
-    cluster: &ClusterName,
-) -> Result<PassStart, PortError> {
-    let start = at_once(world.ledger.begin_pass(cluster))?;
-    pass_begins(world, by, cluster, &start);
+    turn: &Turn,
+) -> Result<Option<PassStart>, PortError> {
+    let start = at_once(world.ledger.begin_pass(turn))?;
+    if let Some(start) = &start {
+        pass_begins(world, by, &turn.cluster, start);
+    }
     Ok(start)
 }
 

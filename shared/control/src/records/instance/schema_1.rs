@@ -106,6 +106,7 @@ pub(super) fn from_json(value: &Value) -> Result<InstanceRecord, RecordError> {
         registered_at: form.registered_at.map(|at| at.0),
         registered: form.registered.into(),
         remaining: Remaining::reported(form.remaining.into()),
+        ended_at: None,
         running_tasks: form.running_tasks,
         eni_limit: form.eni_limit.map(EniCount::new),
         attributes: form.attributes.0,

@@ -81,6 +81,7 @@ fn busy_instance(ids: &[String], families: &[&str]) -> InstanceRecord {
         registered_at: Some(at("2026-11-20T09:00:00.123Z")),
         registered: resources(4_096, 15_800),
         remaining: Remaining::reported(resources(2_048, 11_704)),
+        ended_at: None,
         running_tasks: 8,
         eni_limit: Some(EniCount::new(3)),
         attributes: Fingerprint::new(0xfedc_ba98_7654_3210),

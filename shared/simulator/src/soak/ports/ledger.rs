@@ -150,6 +150,10 @@ impl Ledger for SoakPorts {
             if world.has(Mutation::EntriesStay) {
                 return Ok(());
             }
+            world.note(|| {
+                let by = self.invocation.0;
+                format!("#{by} takes `{}` out of its lane, seen at {seen}", rank.task())
+            });
             effect::at_once(world.ledger.dequeue(cluster, lane, rank, seen))
         })
         .await
@@ -322,9 +326,9 @@ impl Ledger for SoakPorts {
         self.table("take_turn", take).await
     }
 
-    async fn begin_pass(&self, cluster: &ClusterName) -> Result<PassStart, PortError> {
+    async fn begin_pass(&self, turn: &Turn) -> Result<Option<PassStart>, PortError> {
         self.table("begin_pass", |world| {
-            effect::begin_pass(world, self.invocation, cluster)
+            effect::begin_pass(world, self.invocation, turn)
         })
         .await
     }
