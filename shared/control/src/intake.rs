@@ -131,7 +131,16 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
                     .push(message.message_id.clone());
             }
             Ok(TakenIn::Joined | TakenIn::Refused) => {}
-            Err(error) => dead_letter::fail(ports.messenger, message, error, &mut report).await,
+            Err(error) => {
+                // What it has stored will not be looked at by a later try, and others may have joined behind it.
+                if message.after_failure == AfterFailure::DeadLetter
+                    && let Ok(Message::Submission(submission)) =
+                        decode_message(&message.body, &message.message_id, invocation.settings)
+                {
+                    clusters.entry(submission.cluster.clone()).or_default();
+                }
+                dead_letter::fail(ports.messenger, message, error, &mut report).await;
+            }
         }
     }
     for (cluster, wakes) in clusters {
