@@ -74,7 +74,11 @@ mutations_are_found! {
     a_refusal_that_is_definite_at_once_is_found: HastyRefusal;
     dequeuing_at_the_reservation_is_found: DequeueAtReservation;
     a_wake_that_comes_back_too_early_is_found: EarlyRedelivery;
-    falling_asleep_before_the_turn_is_handed_back_is_found: AsleepBeforeHandBack;
+    idleness_although_somebody_waits_is_found: IdleTooSoon;
+    news_that_are_not_counted_are_found: UncountedNews;
+    silence_about_the_first_of_a_lane_is_found: QuietInFront;
+    a_missing_second_look_at_the_lanes_is_found: NoSecondLook;
+    room_given_back_under_an_attempt_that_may_begin_is_found: NoStrike;
     stale_reads_are_found: StaleRead;
     blind_writes_are_found: BlindWrite;
     stopping_tasks_counted_as_free_are_found: StoppingIsFree;

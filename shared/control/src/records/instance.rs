@@ -13,7 +13,7 @@
 //!   "reservations": {
 //!     "etl 256c 512m": {
 //!       "1/orders-17": "409 +3600123 4d9bb5e5",
-//!       "2/orders-18": "411 +3601456 77ac01d2 unreported"
+//!       "2/orders-18": "411 +3601456 77ac01d2"
 //!     },
 //!     "report 256c 512m 1e ~900s <3600s group nightly": {"1/report-3": "412 pending"}
 //!   }
@@ -24,8 +24,8 @@
 //!   (`256c 512m 1g 1e tcp80,443 udp53`: CPU units, MiB, GPUs, network interfaces, host ports), `~` how many seconds it
 //!   is expected to run, `<` after how many it is stopped, and the group, if it is not `family:FAMILY`. In each group,
 //!   `ATTEMPT/TASK-ID` is followed by the version of the instance's report when the room was reserved, and then either
-//!   by `pending`, as long as RunTask has not been answered, or by when ECS created the task, its id, `unreported` when
-//!   no report of the instance counts it yet, and `stopping`.
+//!   by `pending`, as long as RunTask has not been answered, or by when ECS created the task, its id, `reported` when
+//!   a report of the instance that was stored counts it, and `stopping`.
 //! - **When ECS created a task** is told in milliseconds after `registeredAt`, `+3600123`; or since 1970,
 //!   `@1795255202000`, when `registeredAt` is not known or later.
 //! - **Names** leave out what every ARN has, or what a task's ARN has in common with that of the instance; an ARN that

@@ -5,10 +5,10 @@ use berth_control::track::Tracked;
 use berth_scheduler::id::ReportVersion;
 use berth_scheduler::launch::LaunchOutcome;
 use berth_scheduler::progress::TaskState;
-use berth_scheduler::report::{TaskEnd, TaskReport, TaskStatus};
+use berth_scheduler::report::{InstanceReport, TaskEnd, TaskReport, TaskStatus};
 use berth_scheduler::timestamp::Timestamp;
 
-use crate::world::{World, cluster, ecs_task, now, report, submission};
+use crate::world::{World, arn, cluster, ecs_task, now, report, submission};
 
 #[test]
 fn an_older_report_changes_nothing_and_a_repeated_one_is_announced_again() {
@@ -151,4 +151,45 @@ fn every_end_of_a_family_is_counted_at_first_and_a_sample_once_it_is_known() {
         }
     }
     assert!((36..56).contains(&counted()), "{} of 132", counted());
+}
+
+/// How often an instance's record is written while one task starts and ends there, and what is free at last.
+fn writes_of_a_task(others_mib: u32, ending: &[TaskStatus]) -> (u64, u32) {
+    let world = World::default();
+    let report_with = |version, tasks_mib: u32| InstanceReport {
+        updated_at: Some(Timestamp::from_millis(i64::try_from(version).unwrap() * 1_000)),
+        ..report("a", version, 512 - others_mib - tasks_mib)
+    };
+    world.register(&report_with(1, 0));
+    let revision = || {
+        let record = now(world.ledger.load_instance(&cluster(), &arn("a"))).unwrap();
+        record.unwrap().state().revision.get()
+    };
+    let before = revision();
+    world.send(&[submission("t", 0, "small")]);
+    world.observe(&report_with(2, 100));
+    world.observe_task(&world.task_report(0, TaskStatus::Running));
+    for status in ending {
+        world.observe_task(&world.task_report(0, *status));
+    }
+    world.observe(&report_with(3, 0));
+    world.observe_task(&world.task_report(0, TaskStatus::Stopped));
+    // The next report shows that others use what they used.
+    world.observe(&report_with(4, 0));
+    (revision() - before, world.free("a"))
+}
+
+#[test]
+fn a_task_costs_three_writes_of_its_instances_record_and_a_few_more_beside_others() {
+    use TaskStatus::{Stopped, Stopping};
+    // Its room, its start, its end.
+    for ending in [&[][..], &[Stopping], &[Stopped], &[Stopping, Stopped]] {
+        assert_eq!(writes_of_a_task(0, ending), (3, 512), "{ending:?}");
+    }
+    // Beside others, too, when its end is known before its room is reported free.
+    assert_eq!(writes_of_a_task(200, &[Stopped]), (3, 312));
+    assert_eq!(writes_of_a_task(200, &[Stopping, Stopped]), (4, 312));
+    assert_eq!(writes_of_a_task(200, &[Stopping]), (4, 312));
+    // Else it might be one of theirs that has ended.
+    assert_eq!(writes_of_a_task(200, &[]), (5, 312));
 }

@@ -108,8 +108,8 @@ pub(super) fn state_text(of: &Reservation, context: &Context<'_>) -> String {
             let created = created_text(placed.created_at, context.registered_at);
             let task = task_name(&placed.task, context.instance);
             let report = match placed.report {
-                ReportInclusion::NotYet => " unreported",
-                ReportInclusion::Included => "",
+                ReportInclusion::NotYet => "",
+                ReportInclusion::Included => " reported",
             };
             let stage = stage_text(placed.stage);
             format!("{version} {created} {task}{report}{stage}")
@@ -131,13 +131,13 @@ pub(super) fn read_state(
     let created_at = read_created(created_at, context.registered_at)?;
     let task = words.next("the id or ARN of a task", Some)?;
     let task = read_task_name(task, context.instance)?;
-    let report = if words.takes("unreported") {
-        ReportInclusion::NotYet
-    } else {
+    let report = if words.takes("reported") {
         ReportInclusion::Included
+    } else {
+        ReportInclusion::NotYet
     };
     let stage = read_stage(&mut words);
-    words.end("`unreported`, then `stopping`, or the end")?;
+    words.end("`reported`, then `stopping`, or the end")?;
     let placed = PlacedTask {
         task,
         created_at,

@@ -139,12 +139,12 @@ fn a_damaged_reservation_names_its_path_and_what_is_expected() {
         ("6 +2000 ", "`` is neither the id of a task nor its ARN"),
         ("6 +2000 arn:aws:ecs:x", "`arn:aws:ecs:x` is not a task ARN"),
         (
-            "6 +2000 4d9bb5e5 unreported stopped",
-            "`stopped` where `unreported`, then `stopping`, or the end",
+            "6 +2000 4d9bb5e5 reported stopped",
+            "`stopped` where `reported`, then `stopping`, or the end",
         ),
         (
-            "6 +2000 4d9bb5e5 stopping unreported",
-            "`unreported` where `unreported`, then `stopping`",
+            "6 +2000 4d9bb5e5 stopping reported",
+            "`reported` where `reported`, then `stopping`",
         ),
     ];
     for (text, message) in cases {
