@@ -15,7 +15,10 @@ from botocore import xform_name
 
 from template import ROOT
 
-FLOWS = ["intake", "submit", "obey", "follow_up", "requirements", "status", "publish", "wake", "track", "reconcile", "cycle"]
+FLOWS = [
+    *["intake", "submit", "obey", "follow_up", "requirements", "status", "publish", "wake"],
+    *["track", "learn", "reconcile", "cycle", "orphan"],
+]
 # How the adapters name what the template names otherwise.
 RESOURCES = {
     "tables.capacity": "CapacityTable",
@@ -27,9 +30,6 @@ RESOURCES = {
 # TransactWriteItems is no permission: its parts are.
 TRANSACTION = "dynamodb:TransactWriteItems"
 PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
-# The part of a commit that only those need who commit under a turn.
-FENCE = ("dynamodb:ConditionCheckItem", "CapacityTable")
-UNDER_A_TURN = re.compile(r"\bturn: Some\b")
 
 # An action, and the resource of this template that it is for; None for what is not in this template.
 Call = tuple[str, str | None]
@@ -46,8 +46,6 @@ def calls_of(function: str) -> set[Call]:
         assert name in adapters, f"no adapter has the port method `{name}`"
         done = _calls_of_adapter(name, adapters)
         calls |= done.bound | {(action, None) for action in done.open}
-    if not any(UNDER_A_TURN.search(body) for body in reached):
-        calls.discard(FENCE)
     return calls
 
 
