@@ -26,7 +26,7 @@ use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Rank, WaitingTask};
 use serde_json::Value;
 
-pub use meter::{Write, WriteUnits};
+pub use meter::{RequestUnits, Write, WriteUnits};
 
 /// All tables of a deployment.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub struct MemoryLedger {
     pace: Pace,
     learning: Learning,
     /// What was written, if that is counted.
-    units: RefCell<Option<WriteUnits>>,
+    units: RefCell<Option<RequestUnits>>,
 }
 
 /// Whether run times are kept.

@@ -8,7 +8,7 @@ use berth_control::ports::{
     Attention, Change, Committed, FallAsleep, Ledger, PassStart, PauseOrder, PortError, StoredLane, Turn,
     TurnRequest, WaitingList, WakeState,
 };
-use berth_control::records::{Appointment, LaneRecord, TaskRecord, lane as lane_record};
+use berth_control::records::{Appointment, LaneRecord, TaskRecord, lane as lane_record, task as task_record};
 use berth_scheduler::attributes::AttributeSet;
 use berth_scheduler::hold::HoldReason;
 use berth_scheduler::id::{
@@ -23,11 +23,18 @@ use berth_scheduler::timestamp::Timestamp;
 use berth_scheduler::waiting::{Lane, LaneTail, Rank, WaitingTask};
 
 use super::damage::{entry_name, instance_name};
-use super::meter::{Pricing, Write, item_bytes};
+use super::meter::{Pricing, Reading, Write, item_bytes};
 use super::{Learning, MemoryLedger, StoredLaneRecord};
 
 impl Ledger for MemoryLedger {
     async fn load_task(&self, task: &TaskId) -> Result<Option<TaskRecord>, PortError> {
+        self.meter_read(Reading::Consistent, || {
+            let tables = self.tables.borrow();
+            tables
+                .tasks
+                .get(task)
+                .map_or(0, |task| item_bytes(&task_record::to_json(task)))
+        });
         let tables = self.tables.borrow();
         tables.check(&RecordName::Task(task.clone()))?;
         Ok(tables.tasks.get(task).cloned())
@@ -75,6 +82,7 @@ impl Ledger for MemoryLedger {
         cluster: &ClusterName,
         instance: &ContainerInstanceArn,
     ) -> Result<Option<InstanceRecord>, PortError> {
+        self.meter_capacity_read(std::iter::once(instance));
         let tables = self.tables.borrow();
         tables.check(&instance_name(instance))?;
         let stored = tables
@@ -89,6 +97,7 @@ impl Ledger for MemoryLedger {
         let Some(of_cluster) = tables.clusters.get(cluster) else {
             return Ok(Vec::new());
         };
+        self.meter_capacity_read(of_cluster.instances.keys());
         let matters = |view: &&InstanceView| {
             let state = view.record.state();
             let matters = state.status != InstanceStatus::Inactive || !state.reservations.is_empty();
@@ -117,6 +126,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn open_lane(&self, cluster: &ClusterName, lane: &LaneRecord) -> Result<(), PortError> {
+        self.meter_read(Reading::Consistent, || 0);
         // A damaged one is written anew.
         let name = RecordName::Lane(lane.key.clone());
         let was_damaged = self.tables.borrow_mut().damaged.remove(&name).is_some();
@@ -172,6 +182,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn leads(&self, cluster: &ClusterName, lane: &LaneKey, rank: &Rank) -> Result<bool, PortError> {
+        self.meter_read(Reading::Consistent, || 0);
         let tables = self.tables.borrow();
         let waiting = tables.clusters.get(cluster).and_then(|it| it.waiting.get(lane));
         let mut before = waiting
@@ -189,6 +200,10 @@ impl Ledger for MemoryLedger {
         let Some(of_cluster) = tables.clusters.get(cluster) else {
             return Ok(Vec::new());
         };
+        // The list of the lanes, and the first entries of each.
+        for _ in 0..=of_cluster.lanes.len() {
+            self.meter_read(Reading::Consistent, || 0);
+        }
         let load = |(key, stored): (&LaneKey, &StoredLaneRecord)| {
             let waiting = of_cluster.waiting.get(key);
             let readable = |(rank, _): &(&Rank, &WaitingTask)| !tables.is_damaged(&entry_name(key, rank));
@@ -268,6 +283,7 @@ impl Ledger for MemoryLedger {
         cluster: &ClusterName,
         family: &TaskFamily,
     ) -> Result<RunTimeCounts, PortError> {
+        self.meter_read(Reading::Eventual, || 0);
         let tables = self.tables.borrow();
         let of_cluster = tables.clusters.get(cluster);
         let learnt = of_cluster.and_then(|tables| tables.run_times.get(family));
@@ -275,6 +291,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn load_run_times(&self, cluster: &ClusterName) -> Result<RunTimes, PortError> {
+        self.meter_read(Reading::Consistent, || 0);
         let tables = self.tables.borrow();
         let of_cluster = tables.clusters.get(cluster);
         let learnt = of_cluster.into_iter().flat_map(|tables| &tables.run_times);
@@ -338,6 +355,7 @@ impl Ledger for MemoryLedger {
         due_by: Timestamp,
         most: usize,
     ) -> Result<Vec<Appointment>, PortError> {
+        self.meter_read(Reading::Consistent, || 0);
         Ok(self.with(cluster, |tables| {
             let due = tables.appointments.values().take_while(|it| it.due <= due_by);
             due.take(most).cloned().collect()
@@ -356,6 +374,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn load_pause(&self, cluster: &ClusterName) -> Result<Option<Request>, PortError> {
+        self.meter_read(Reading::Consistent, || 0);
         Ok(self.with(cluster, |tables| {
             tables.pause.as_ref().and_then(|order| order.pause.clone())
         }))
@@ -398,6 +417,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn begin_pass(&self, turn: &Turn) -> Result<Option<PassStart>, PortError> {
+        self.meter_read(Reading::Consistent, || 0);
         self.pause().await;
         Ok(self.with(&turn.cluster, |tables| {
             (tables.turn.epoch == turn.epoch).then(|| tables.pass_start())
@@ -440,6 +460,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn wake_state(&self, cluster: &ClusterName) -> Result<WakeState, PortError> {
+        self.meter_read(Reading::Consistent, || 0);
         Ok(self.with(cluster, |tables| WakeState {
             attention: tables.attention.unwrap_or(Attention::Asleep),
             turn_until: tables.turn.holder.as_ref().map(|(_, until)| *until),

@@ -1,12 +1,14 @@
-//! What DynamoDB charges for the ledger's writes: a write request unit for each KiB of an item, rounded up, and two in
+//! What DynamoDB charges for the ledger's calls: a write request unit for each KiB of an item, rounded up, and two in
 //! a transaction (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>).
-//! A write whose condition fails is charged, too. The size of an item is that of its names and values
+//! A write whose condition fails is charged, too; and a read request unit for each 4 KiB of a consistent read, or half of
+//! one where it need not be consistent. The size of an item is that of its names and values
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 
 use std::collections::BTreeMap;
 
 use berth_control::ports::Change;
 use berth_control::records::{instance, task};
+use berth_scheduler::id::ContainerInstanceArn;
 use serde_json::Value;
 
 use super::MemoryLedger;
@@ -70,16 +72,38 @@ pub(super) enum Pricing {
 /// Write request units by what was written.
 pub type WriteUnits = BTreeMap<Write, u64>;
 
+/// What was charged so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestUnits {
+    /// Write request units.
+    pub writes: WriteUnits,
+    /// Halves of read request units.
+    pub read_halves: u64,
+    /// How large the capacity records are, in bytes.
+    capacity_bytes: BTreeMap<ContainerInstanceArn, usize>,
+}
+
+const READ_UNIT_BYTES: usize = 4_096;
+
+/// How a read is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// It tells of every write before it.
+    Consistent,
+    /// It may miss the newest.
+    Eventual,
+}
+
 impl MemoryLedger {
     /// The same tables, which count what DynamoDB would charge.
     #[must_use]
     pub fn metered(self) -> Self {
-        self.units.replace(Some(WriteUnits::new()));
+        self.units.replace(Some(RequestUnits::default()));
         self
     }
 
-    /// The write request units so far; `None` when they are not counted.
-    pub fn write_units(&self) -> Option<WriteUnits> {
+    /// What was charged so far; `None` when it is not counted.
+    pub fn request_units(&self) -> Option<RequestUnits> {
         self.units.borrow().clone()
     }
 
@@ -91,9 +115,32 @@ impl MemoryLedger {
                 Pricing::Plain => plain,
                 Pricing::Twice => plain.saturating_mul(2),
             };
-            let counted = units.entry(write).or_default();
+            let counted = units.writes.entry(write).or_default();
             *counted = counted.saturating_add(charged);
         }
+    }
+
+    /// Counts a read of one item, or of several in one call; `bytes` is only asked when somebody counts.
+    pub(super) fn meter_read(&self, reading: Reading, bytes: impl FnOnce() -> usize) {
+        if let Some(units) = self.units.borrow_mut().as_mut() {
+            let consistent = bytes().div_ceil(READ_UNIT_BYTES).max(1) as u64;
+            let halves = match reading {
+                Reading::Consistent => consistent.saturating_mul(2),
+                Reading::Eventual => consistent,
+            };
+            units.read_halves = units.read_halves.saturating_add(halves);
+        }
+    }
+
+    /// Counts a read of capacity records. Their attributes are remembered by the process that reads them.
+    pub(super) fn meter_capacity_read<'i>(&self, read: impl Iterator<Item = &'i ContainerInstanceArn>) {
+        let bytes = {
+            let units = self.units.borrow();
+            let Some(units) = units.as_ref() else { return };
+            let sizes = read.filter_map(|instance| units.capacity_bytes.get(instance));
+            sizes.sum()
+        };
+        self.meter_read(Reading::Consistent, || bytes);
     }
 
     /// One record alone is a plain write; two are a transaction.
@@ -107,9 +154,14 @@ impl MemoryLedger {
             self.meter(Write::Tasks, pricing, || item_bytes(&task::to_json(record)));
         }
         if let Some((_, record)) = change.instance {
+            let mut bytes = 0;
             self.meter(Write::Capacity, pricing, || {
-                item_bytes(&instance::to_json(record))
+                bytes = item_bytes(&instance::to_json(record));
+                bytes
             });
+            if let Some(units) = self.units.borrow_mut().as_mut() {
+                units.capacity_bytes.insert(record.arn().clone(), bytes);
+            }
         }
     }
 }

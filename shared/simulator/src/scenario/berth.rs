@@ -461,7 +461,7 @@ impl<'a> Deployment<'a> {
         let mut measures = self.world.referee.measures();
         let calls = self.world.ecs.calls();
         (measures.run_task_calls, measures.refused) = (calls.run_task, calls.refused);
-        measures.write_units = self.ledger.write_units();
+        measures.request_units = self.ledger.request_units();
         let lanes = finished("the ledger", alone(self.ledger_lanes()))?;
         let reason = |shape: &TaskShape| {
             let lane = lanes.iter().find(|stored| is_lane_of(&stored.lane, shape))?;

@@ -1,4 +1,4 @@
-//! What Berth costs: calls of RunTask and DynamoDB write units for each task, at three loads.
+//! What Berth costs: calls of RunTask and DynamoDB request units for each task, at three loads.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::berth::run;
 use super::policies::{Ends, Story};
 use super::{ScenarioError, Timeline, Waiting};
-use crate::memory::{Metering, Write, WriteUnits};
+use crate::memory::{Metering, Write};
 
 /// Loads that are played: work in percent of what the cluster can do.
 const LOADS_PERCENT: [u32; 3] = [60, 90, 120];
@@ -26,6 +26,8 @@ pub struct LoadReport {
     pub run_task_calls: f64,
     /// Write units for each, by what was written.
     pub write_units: Vec<(Write, f64)>,
+    /// Read units for each.
+    pub read_units: f64,
 }
 
 impl LoadReport {
@@ -60,14 +62,19 @@ fn measure_one(hours: u64, load_percent: u32) -> Result<LoadReport, ScenarioErro
     let (played, _) = run(&scenario, waiting, Timeline::of_at_most(0), &|_, _| {})?;
     let measures = played.measures;
     let of_each = |count: u64| count as f64 / measures.tasks.max(1) as f64;
-    let units: WriteUnits = measures.write_units.unwrap_or_default();
-    let write_units =
-        Write::ALL.map(|write| (write, of_each(units.get(&write).copied().unwrap_or_default())));
+    let units = measures.request_units.unwrap_or_default();
+    let write_units = Write::ALL.map(|write| {
+        (
+            write,
+            of_each(units.writes.get(&write).copied().unwrap_or_default()),
+        )
+    });
     Ok(LoadReport {
         load_percent,
         tasks: measures.tasks,
         run_task_calls: of_each(measures.run_task_calls),
         write_units: write_units.to_vec(),
+        read_units: of_each(units.read_halves) / 2.0,
     })
 }
 
@@ -97,6 +104,9 @@ pub fn to_table(reports: &[LoadReport]) -> String {
             format!("{units:.2}")
         });
     }
+    row(&mut text, "read units per task", &|it| {
+        format!("{:.1}", it.read_units)
+    });
     text.push('\n');
     text
 }
@@ -115,6 +125,7 @@ pub fn to_json(reports: &[LoadReport]) -> Value {
             "runTaskCallsPerTask": rounded(it.run_task_calls),
             "writeUnitsPerTask": rounded(it.write_units_in_all()),
             "writeUnits": of_each,
+            "readUnitsPerTask": rounded(it.read_units),
         })
     };
     json!({ "loads": reports.iter().map(load).collect::<Vec<_>>() })
@@ -130,9 +141,10 @@ mod tests {
         for report in &reports {
             assert!(report.tasks > 1_000, "{report:?}");
             assert!(report.run_task_calls <= 1.05, "{report:?}");
-            assert!(report.write_units_in_all() <= 41.0, "{report:?}");
-            // The least there is: a task is stored, reserved in a transaction, started and ended.
-            assert!(report.write_units_in_all() >= 5.0, "{report:?}");
+            assert!(report.write_units_in_all() <= 12.0, "{report:?}");
+            // The least there is: a task and its room, each written when it is taken, started and ended.
+            assert!(report.write_units_in_all() >= 6.0, "{report:?}");
+            assert!(report.read_units >= 6.0, "{report:?}");
         }
     }
 }

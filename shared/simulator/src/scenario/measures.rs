@@ -7,7 +7,7 @@ use berth_scheduler::waiting::Priority;
 
 use super::fleet::Fleet;
 use super::workload::Workload;
-use crate::memory::WriteUnits;
+use crate::memory::RequestUnits;
 
 /// What happened in a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Measures {
     pub left_waiting_ms: BTreeMap<Reverse<Priority>, Vec<u64>>,
     /// How long tasks waited from submission to start, in milliseconds, sorted, by priority.
     pub waits_ms: BTreeMap<Reverse<Priority>, Vec<u64>>,
-    /// DynamoDB write request units, if they were counted.
-    pub write_units: Option<WriteUnits>,
+    /// DynamoDB request units, if they were counted.
+    pub request_units: Option<RequestUnits>,
 }
 
 /// How long the tasks of one priority waited.
