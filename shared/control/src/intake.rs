@@ -132,12 +132,8 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
             }
             Ok(TakenIn::Joined | TakenIn::Refused) => {}
             Err(error) => {
-                // What it has stored will not be looked at by a later try, and others may have joined behind it.
-                if message.after_failure == AfterFailure::DeadLetter
-                    && let Ok(Message::Submission(submission)) =
-                        decode_message(&message.body, &message.message_id, invocation.settings)
-                {
-                    clusters.entry(submission.cluster.clone()).or_default();
+                if let Some(cluster) = left_behind(message, invocation.settings) {
+                    clusters.entry(cluster).or_default();
                 }
                 dead_letter::fail(ports.messenger, message, error, &mut report).await;
             }
@@ -167,6 +163,18 @@ pub async fn take_in<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock>
         }
     }
     report
+}
+
+/// The cluster where a submission that is not tried again may have left a part of it: no later try looks at that, and
+/// others may have joined behind it.
+fn left_behind(message: &InboundMessage, settings: &Settings) -> Option<ClusterName> {
+    if message.after_failure == AfterFailure::ComesAgain {
+        return None;
+    }
+    match decode_message(&message.body, &message.message_id, settings) {
+        Ok(Message::Submission(submission)) => Some(submission.cluster.clone()),
+        _ => None,
+    }
 }
 
 /// Takes in submissions side by side, and after them the commands, one by one in the order they were sent: a
