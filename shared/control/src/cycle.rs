@@ -100,6 +100,22 @@ enum PassEnd {
     TurnLost,
 }
 
+/// What comes after the passes of a cycle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Next {
+    /// Nothing: the turn is free, and the cluster asleep.
+    Asleep,
+    /// Something happened meanwhile: this pass, from the beginning.
+    Pass(PassStart),
+    /// A wake message, and whoever gets it.
+    HandOver {
+        /// In so many seconds.
+        delay_seconds: u16,
+    },
+    /// Whoever has taken the turn.
+    TurnLost,
+}
+
 /// One cycle on one cluster: the ports, and what must be remembered from pass to pass.
 struct Cycle<'a, L, E, M, C> {
     ports: Ports<'a, L, E, M, C>,
@@ -140,32 +156,24 @@ pub async fn run_cycle<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Cloc
     let mut report = CycleReport::default();
     loop {
         let mut cycle = Cycle::new(ports, turn.clone(), policy, report);
-        let passes = cycle.run(start).await;
+        let next = cycle.run(start).await;
         report = cycle.report;
-        let end = match passes {
-            Ok((PassEnd::Complete, seen)) => ports.ledger.fall_asleep(&turn, seen, cycle.waiting).await?,
-            Ok((PassEnd::TurnLost, _)) => FallAsleep::TurnLost,
-            Ok((PassEnd::Again | PassEnd::Later, _)) | Err(_) => {
-                ports.ledger.hand_back(&turn).await?;
-                let delay_seconds = match passes?.0 {
-                    PassEnd::Later => RETRY_SECONDS,
-                    _ => 0,
-                };
+        if matches!(next, Ok(Next::HandOver { .. }) | Err(_)) {
+            ports.ledger.hand_back(&turn).await?;
+        }
+        match next? {
+            Next::Pass(next) => start = next,
+            Next::Asleep => return Ok(CycleEnd::Complete(report)),
+            Next::HandOver { delay_seconds } => {
                 ports.messenger.wake(cluster, delay_seconds).await?;
                 return Ok(CycleEnd::Continues(report));
             }
-        };
-        let next = match end {
-            FallAsleep::Asleep => return Ok(CycleEnd::Complete(report)),
-            FallAsleep::TurnLost => None,
-            FallAsleep::Moved => ports.ledger.begin_pass(&turn).await?,
-        };
-        let Some(next) = next else {
-            // The other one may have looked before this one wrote its last.
-            ports.messenger.wake(cluster, 0).await?;
-            return Ok(CycleEnd::HeldByAnother);
-        };
-        start = next;
+            Next::TurnLost => {
+                // The other one may have looked before this one wrote its last.
+                ports.messenger.wake(cluster, 0).await?;
+                return Ok(CycleEnd::HeldByAnother);
+            }
+        }
     }
 }
 
@@ -210,10 +218,30 @@ impl<'a, L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'a, L
 }
 
 impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E, M, C> {
-    /// Keeps the appointments that are due, which may bring tasks back to the waiting list, and admits.
-    async fn run(&mut self, start: PassStart) -> Result<(PassEnd, Generation), PortError> {
+    /// Keeps the appointments that are due, which may bring tasks back to the waiting list, admits, and lets the
+    /// cluster sleep if that is all.
+    async fn run(&mut self, start: PassStart) -> Result<Next, PortError> {
+        let Ports { ledger, .. } = self.ports;
         keep_appointments(self.ports, &self.turn.cluster, self.work_until).await?;
-        self.run_passes(start).await
+        let (end, seen) = self.run_passes(start).await?;
+        let moved = match end {
+            PassEnd::Again => return Ok(Next::HandOver { delay_seconds: 0 }),
+            PassEnd::Later => {
+                return Ok(Next::HandOver {
+                    delay_seconds: RETRY_SECONDS,
+                });
+            }
+            PassEnd::TurnLost => return Ok(Next::TurnLost),
+            PassEnd::Complete => ledger.fall_asleep(&self.turn, seen, self.waiting).await?,
+        };
+        Ok(match moved {
+            FallAsleep::Asleep => Next::Asleep,
+            FallAsleep::TurnLost => Next::TurnLost,
+            FallAsleep::Moved => match ledger.begin_pass(&self.turn).await? {
+                Some(next) => Next::Pass(next),
+                None => Next::TurnLost,
+            },
+        })
     }
 
     /// Passes over the waiting list until nothing more can be admitted, with the generation that the last
