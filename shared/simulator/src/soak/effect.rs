@@ -74,7 +74,10 @@ pub(super) fn commit(world: &World, mut change: OwnedChange) -> Result<Committed
     }
     if let Some(task) = &change.task {
         world.referee.borrow_mut().task_stored(task_before.as_ref(), task);
-        if world.has(Mutation::DequeueAtReservation) && begins(task_before.as_ref(), task) {
+        if let Some(on) = begins(task_before.as_ref(), task) {
+            world.referee.borrow_mut().begins(task, on);
+        }
+        if world.has(Mutation::DequeueAtReservation) && begins(task_before.as_ref(), task).is_some() {
             let (lane, rank) = (&task.lane, &task.rank);
             at_once(world.ledger.dequeue(&task.cluster, lane, rank, task.revision))?;
         }
@@ -92,10 +95,13 @@ pub(super) fn commit(world: &World, mut change: OwnedChange) -> Result<Committed
     Ok(committed)
 }
 
-/// Whether this is the beginning of an attempt.
-fn begins(before: Option<&TaskRecord>, after: &TaskRecord) -> bool {
+/// Where an attempt begins with this write.
+fn begins<'t>(before: Option<&TaskRecord>, after: &'t TaskRecord) -> Option<&'t ContainerInstanceArn> {
     let waited = before.is_some_and(|it| matches!(it.progress.state, TaskState::Waiting { .. }));
-    waited && matches!(after.progress.state, TaskState::Reserved(_))
+    match &after.progress.state {
+        TaskState::Reserved(reserved) if waited => Some(&reserved.instance),
+        _ => None,
+    }
 }
 
 /// Whether this is to strike off an attempt that was not begun.

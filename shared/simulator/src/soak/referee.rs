@@ -100,6 +100,8 @@ pub(super) struct Referee {
     passes: BTreeMap<(InvocationNumber, ClusterName), Waiters>,
     /// Invocations with a write that may arrive after their end.
     kept_passes: BTreeSet<InvocationNumber>,
+    /// Room that was reserved for an attempt although somebody who comes first could have had it, in words.
+    taken_from: BTreeMap<(ContainerInstanceArn, AttemptId), String>,
     epochs: BTreeMap<ClusterName, Epoch>,
     /// The messages that were refused, by the ids they were first sent with.
     pub(super) refused_messages: BTreeSet<String>,

@@ -1,7 +1,7 @@
 //! NoOvertaking: whether somebody who comes first could have had the room that was reserved.
 
 use berth_control::records::TaskRecord;
-use berth_scheduler::id::{AttemptNumber, TaskGroup, TaskId};
+use berth_scheduler::id::{AttemptId, AttemptNumber, ContainerInstanceArn, TaskGroup, TaskId};
 use berth_scheduler::instance::InstanceRecord;
 use berth_scheduler::policy::WaitingPolicy;
 use berth_scheduler::resources::Room;
@@ -12,7 +12,8 @@ use crate::soak::agenda::InvocationNumber;
 use crate::soak::workload::Family;
 
 impl Referee {
-    /// Room was reserved for a task by the invocation that has the turn, while these wait and may start.
+    /// Room was reserved for a task by the invocation that has the turn, while these wait and may start. It is somebody
+    /// else's room only if the attempt begins: whoever finds the task changed meanwhile gives it back.
     pub(in crate::soak) fn reserved(
         &mut self,
         invocation: InvocationNumber,
@@ -21,11 +22,11 @@ impl Referee {
         policy: WaitingPolicy,
         waiting_now: &Waiters,
     ) {
+        let place = (before.arn().clone(), next_attempt(task));
+        self.taken_from.remove(&place);
         let Some(waiters) = self.passes.get(&(invocation, task.cluster.clone())) else {
-            self.blame(
-                Invariant::NoOvertaking,
-                format!("`{}` was reserved outside a pass", task.id),
-            );
+            let detail = format!("`{}` was reserved outside a pass", task.id);
+            self.taken_from.insert(place, detail);
             return;
         };
         // Whoever was known when the pass began, and still waits.
@@ -52,6 +53,13 @@ impl Referee {
                 rank.task(),
                 rank.priority().get()
             );
+            self.taken_from.insert(place, detail);
+        }
+    }
+
+    /// An attempt begins in the room that was reserved for it.
+    pub(in crate::soak) fn begins(&mut self, task: &TaskRecord, on: &ContainerInstanceArn) {
+        if let Some(detail) = self.taken_from.remove(&(on.clone(), task.attempt())) {
             self.blame(Invariant::NoOvertaking, detail);
         }
     }
@@ -103,6 +111,13 @@ impl Referee {
                     .is_some_and(|known| *known == wanted)
         });
         fits && matches && record.is_candidate()
+    }
+}
+
+fn next_attempt(task: &TaskRecord) -> AttemptId {
+    AttemptId {
+        task: task.id.clone(),
+        number: task.progress.attempt.next(),
     }
 }
 
