@@ -306,9 +306,10 @@ impl InstanceRecord {
     }
 
     /// Takes back a reservation after a definite failure, or the end of its task at this moment on ECS's clock. `None`
-    /// when there is none.
+    /// when nothing changes: somebody else has taken it back, and the end is no news.
     pub fn release(&self, attempt: &AttemptId, ended_at: Option<Timestamp>) -> Option<Self> {
-        self.state.reservations.contains_key(attempt).then(|| {
+        let is_news = ended_at > self.state.ended_at;
+        (self.state.reservations.contains_key(attempt) || is_news).then(|| {
             self.changed(|state| {
                 state.reservations.remove(attempt);
                 state.ended_at = state.ended_at.max(ended_at);

@@ -18,7 +18,7 @@ use crate::follow_up::{follow_up, take_out};
 use crate::ports::{
     Change, Clock, Committed, DescribedInstance, Inspector, Launcher, Ledger, Messenger, PortError,
 };
-use crate::track::{change_instance, record_report};
+use crate::track::{Tracked, change_instance, record_report};
 use crate::wire::refusal::Refusal as RefusedSubmission;
 
 /// Tasks placed in a wave, by instance: one write per instance records them all.
@@ -60,7 +60,10 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
             end = weightier(end, after);
         }
         for (instance, attempts) in placed {
-            self.settle_placed(&instance, &attempts).await?;
+            if self.settle_placed(&instance, &attempts).await? {
+                // A report that counts them came before, and gave nobody their room twice.
+                end = weightier(end, Some(PassEnd::Again));
+            }
         }
         // Last, so that whatever a crash leaves open is still found by its waiting entry.
         for task in done {
@@ -107,12 +110,12 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         Ok(())
     }
 
-    /// The instance's record: these attempts are placed.
+    /// The instance's record: these attempts are placed. Tells whether that shows more room.
     pub(super) async fn settle_placed(
         &mut self,
         instance: &ContainerInstanceArn,
         attempts: &[(AttemptId, TaskArn, Timestamp)],
-    ) -> Result<(), PortError> {
+    ) -> Result<bool, PortError> {
         self.change_record(instance, |record| {
             let mut placed = None;
             for (attempt, task, created_at) in attempts {
@@ -223,29 +226,30 @@ impl<L: Ledger, E: Launcher + Inspector, M: Messenger, C: Clock> Cycle<'_, L, E,
         }
     }
 
-    /// Changes an instance's record: tries with the one in hand, and reads it again if that is out of date.
+    /// Changes an instance's record: tries with the one in hand, and reads it again if that is out of date. Tells
+    /// whether it offers more.
     pub(super) async fn change_record(
         &mut self,
         instance: &ContainerInstanceArn,
         change: impl Fn(&InstanceRecord) -> Option<InstanceRecord>,
-    ) -> Result<(), PortError> {
+    ) -> Result<bool, PortError> {
         let (ledger, cluster) = (self.ports.ledger, &self.turn.cluster);
-        let changed = self
-            .records
-            .get(instance)
-            .and_then(|stored| Some(change(stored)?.as_next_of(stored)));
-        if let Some(changed) = changed {
+        let changed = self.records.get(instance).and_then(|stored| {
+            let changed = change(stored)?.as_next_of(stored);
+            let offers_more = changed.offers_more_than(stored);
+            Some((changed, offers_more))
+        });
+        if let Some((changed, offers_more)) = changed {
             let write = Change {
                 instance: Some((cluster, &changed)),
                 ..Change::default()
             };
             if ledger.commit(write).await? == Committed::Done {
                 self.records.insert(instance.clone(), Arc::new(changed));
-                return Ok(());
+                return Ok(offers_more);
             }
         }
-        change_instance(ledger, cluster, instance, change).await?;
-        Ok(())
+        Ok(change_instance(ledger, cluster, instance, change).await? == Tracked::Recorded)
     }
 
     /// Asks ECS about one instance and records the answer.

@@ -45,6 +45,11 @@ pub fn observe(stored: Option<&InstanceRecord>, report: &InstanceReport) -> Obse
     if report.version > newest.version || newest.status == InstanceStatus::Inactive {
         take_report(&mut state, report);
     }
+    if report.version == newest.version && report.source != ReportSource::Event {
+        // Worked out anew: one of our tasks may have been taken for somebody else's, and nothing else may ever tell.
+        state.remaining = Remaining::reported(report.remaining.clone());
+        state.running_tasks = report.running_tasks;
+    }
     // A described version has no time; its event, which may come later, has.
     if state.updated_at.is_none() {
         state.updated_at = report.updated_at;
@@ -109,6 +114,7 @@ fn work_out_remaining(state: &mut InstanceState, newest: &InstanceState, report:
     let age = age_of(report, newest);
     let Some(remaining) = newest.remaining.after_report(&reported.remaining, state, age) else {
         state.remaining = newest.remaining.clone();
+        state.running_tasks = newest.running_tasks;
         return false;
     };
     if let Remaining::Besides(others) = &remaining {
