@@ -2,7 +2,7 @@
 
 use super::{
     ALONE, BOTH_SUBMITTED, CRASH, Caught, DELAYED, EXPIRY, FOREIGN, FORGOTTEN, LOSSY, LOST_REPLY, PAUSED,
-    PAUSED_ELSEWHERE, ROOMY, ROOMY_RECONCILED, TWO_ADMITTERS, TWO_WITH_FOREIGN,
+    PAUSED_ELSEWHERE, ROOMY, ROOMY_RECONCILED, TWO_ADMITTERS, TWO_WITH_FOREIGN, TWO_WITH_FOREIGN_RECONCILED,
 };
 use crate::property::Violation;
 use crate::world::{Faults, Model, Mutation, PLAIN, Refusals, Reports, World};
@@ -171,13 +171,20 @@ pub const MUTATIONS: &[Caught] = &[
         all_reports(ROOMY_RECONCILED),
         Violation::IdleAtRest,
     ),
-    caught(Mutation::SurpriseIsFinal, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::BelieveOldEvent, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::KeepOldDoubt, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::EndUntold, TWO_WITH_CRASH, Violation::IdleAtRest),
     caught(
-        Mutation::RepeatIsNotDescribed,
-        TWO_WITH_CRASH,
+        Mutation::PlaceQuietly,
+        all_reports(TWO_WITH_FOREIGN),
         Violation::IdleAtRest,
     ),
-    caught(Mutation::SkipStale, TWO_WITH_CRASH, Violation::IdleAtRest),
+    caught(
+        Mutation::LeaveDoubtEarly,
+        TWO_WITH_FOREIGN_RECONCILED,
+        Violation::IdleAtRest,
+    ),
+    caught(Mutation::BelieveOverlap, ROOMY_RECONCILED, Violation::IdleAtRest),
     // An event is lost, and nobody compares the records with ECS.
     caught(Mutation::NoReconciler, LOSSY, Violation::Stuck),
 ];
