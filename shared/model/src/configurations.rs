@@ -116,6 +116,11 @@ const TWO_WITH_FOREIGN_RECONCILED: World = World {
     rest: AtRest::NoIdleRoomOnceReconciled,
     ..TWO_WITH_FOREIGN
 };
+/// The same with one place.
+const TIGHT_WITH_FOREIGN: World = World {
+    instances: &[1],
+    ..TWO_WITH_FOREIGN_RECONCILED
+};
 const TWO_WITH_FOREIGN: World = World {
     faults: FOREIGN,
     submitted: 0,
@@ -330,6 +335,15 @@ pub const LONG: &[World] = &[
         name: "2 admitters, both submitted, 2 places",
         instances: &[2],
         ..BOTH_SUBMITTED
+    },
+    World {
+        name: "foreign task 1, reconciler",
+        ..TIGHT_WITH_FOREIGN
+    },
+    World {
+        name: "reconciler at any time",
+        reconciler: Reconciling::AnyTime,
+        ..PLAIN
     },
     World {
         name: "foreign task 1, reconciler, 2 places",

@@ -96,8 +96,7 @@ pub(crate) fn place(
 fn leave_doubt(state: &mut State, instance: usize) {
     let it = &mut state.instances[instance];
     if let Others::InDoubt(before) = it.others
-        && it.stored.dated
-        && it.stored.version < it.ended
+        && (!it.stored.dated || it.stored.version < it.ended)
     {
         it.others = Others::Besides(before);
         it.stored.remaining = 0;

@@ -188,10 +188,8 @@ pub enum Mutation {
     EndUntold,
     /// A cycle does not look again when recording its starts shows more room.
     PlaceQuietly,
-    /// Use by others in doubt is taken for what it was as soon as it may be, though a task may or may not be counted.
-    LeaveDoubtEarly,
-    /// Less use by others than before is believed at once.
-    BelieveLess,
+    /// The stored report that comes again tells nothing of others whose use is known.
+    RepeatSaysNothing,
     /// Nobody compares the records with ECS. Shown where [`World::reconciler`] is [`Reconciling::Never`].
     NoReconciler,
 }

@@ -65,7 +65,7 @@ caught! {
     a_report_older_than_an_end_must_not_stay_in_doubt: KeepOldDoubt,
     an_open_reservation_must_not_be_released_without_its_tasks_end: EndUntold,
     room_that_recording_a_start_shows_must_be_looked_at: PlaceQuietly,
-    use_in_doubt_must_not_be_explained_by_an_uncounted_task: LeaveDoubtEarly,
+    a_stored_report_that_comes_again_must_be_worked_out_anew: RepeatSaysNothing,
     an_answer_must_not_be_believed_when_the_record_was_written_meanwhile: BelieveOverlap,
     a_task_reserved_by_another_cycle_must_keep_its_entry: ReservedIsOrphan,
     a_failed_cycles_wake_message_must_not_arrive_before_its_lease_ends: WakeAtOnceAfterFailure,

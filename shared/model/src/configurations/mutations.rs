@@ -2,7 +2,7 @@
 
 use super::{
     ALONE, BOTH_SUBMITTED, CRASH, Caught, DELAYED, EXPIRY, FOREIGN, FORGOTTEN, LOSSY, LOST_REPLY, PAUSED,
-    PAUSED_ELSEWHERE, ROOMY, ROOMY_RECONCILED, TWO_ADMITTERS, TWO_WITH_FOREIGN, TWO_WITH_FOREIGN_RECONCILED,
+    PAUSED_ELSEWHERE, ROOMY, ROOMY_RECONCILED, TIGHT_WITH_FOREIGN, TWO_ADMITTERS, TWO_WITH_FOREIGN,
 };
 use crate::property::Violation;
 use crate::world::{Faults, Model, Mutation, PLAIN, Refusals, Reports, World};
@@ -180,9 +180,9 @@ pub const MUTATIONS: &[Caught] = &[
         Violation::IdleAtRest,
     ),
     caught(
-        Mutation::LeaveDoubtEarly,
-        TWO_WITH_FOREIGN_RECONCILED,
-        Violation::IdleAtRest,
+        Mutation::RepeatSaysNothing,
+        TIGHT_WITH_FOREIGN,
+        Violation::ModelTooSmall,
     ),
     caught(Mutation::BelieveOverlap, ROOMY_RECONCILED, Violation::IdleAtRest),
     // An event is lost, and nobody compares the records with ECS.

@@ -113,16 +113,15 @@ pub(crate) fn observe(
         }
     }
     let age = age(model, &newest, report, source);
-    let others = others_after(model, &next, instance, &newest, age);
+    let others = others_after(model, &next, (instance, report), &newest, age);
     let is_doubtful = others.is_none();
     let after = &mut next.instances[instance];
     after.others = others.unwrap_or(newest.others);
-    if is_doubtful {
-        after.stored.remaining = newest.stored.remaining;
-    }
-    if let Others::Besides(_) = after.others {
-        after.stored.remaining = 0;
-    }
+    after.stored.remaining = match after.others {
+        Others::Besides(_) => 0,
+        _ if is_doubtful => newest.stored.remaining,
+        _ => report.remaining,
+    };
     if next == *state {
         return Observed::Unchanged;
     }
@@ -155,11 +154,20 @@ fn tells_nothing_else(after: &Instance, newest: &Instance) -> bool {
 ///
 /// They use what they used before if that explains the report. They use more as soon as it says so, and less only
 /// when ECS says so once more upon a question: the difference may be a task of ours whose end is not known yet.
-fn others_after(model: &Model, next: &State, instance: usize, newest: &Instance, age: Age) -> Option<Others> {
-    let stored = next.instances[instance].stored;
+fn others_after(
+    model: &Model,
+    next: &State,
+    (instance, report): (usize, Report),
+    newest: &Instance,
+    age: Age,
+) -> Option<Others> {
+    let is_repeated = next.instances[instance].stored.version == newest.stored.version;
     let (before, was_in_doubt) = match newest.others {
         Others::Unknown => return Some(Others::Unknown),
-        Others::Besides(_) if stored.version == newest.stored.version => return Some(newest.others),
+        // The report that is stored comes again: who was taken for its use may have ended since.
+        Others::Besides(_) if is_repeated && model.has(Mutation::RepeatSaysNothing) => {
+            return Some(newest.others);
+        }
         Others::Besides(used) => (used, false),
         Others::InDoubt(used) => (used, true),
     };
@@ -171,20 +179,17 @@ fn others_after(model: &Model, next: &State, instance: usize, newest: &Instance,
             Hold::Counted => counted += model.demand(index),
         }
     }
-    let used = model.world.instances[instance].saturating_sub(stored.remaining);
+    let used = model.world.instances[instance].saturating_sub(report.remaining);
     let most = used.saturating_sub(counted);
     let is_explained = most == before && (used >= counted || before == 0);
-    // Less use by others, and a task of ours that the report may count, look alike.
-    let is_told_apart = !was_in_doubt || !in_doubt || before == 0 || model.has(Mutation::LeaveDoubtEarly);
-    if is_explained && is_told_apart {
+    if is_explained {
         return Some(Others::Besides(before));
     }
     if age == Age::MayBeOlder {
         return None;
     }
     let for_certain = most == 0 || !in_doubt;
-    let is_believed =
-        most >= before || (was_in_doubt && age == Age::AskedFor) || model.has(Mutation::BelieveLess);
+    let is_believed = most >= before || (was_in_doubt && age == Age::AskedFor);
     Some(if for_certain && is_believed {
         Others::Besides(most)
     } else {
