@@ -367,7 +367,8 @@ pub const LONG: &[World] = &[
         ..PAUSED
     },
     World {
-        name: "foreign task 1, crash 1, 2 places, all reports",
+        name: "foreign task 1, crash 1, reconciler at rest, 2 places, all reports",
+        rest: AtRest::NoIdleRoomOnceReconciled,
         reports: Reports::All,
         faults: Faults {
             crashes: 1,
