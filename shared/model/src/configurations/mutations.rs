@@ -97,10 +97,18 @@ pub const MUTATIONS: &[Caught] = &[
         Violation::IdleAtRest,
     ),
     caught(Mutation::SleepUnconditionally, PLAIN, Violation::IdleAtRest),
-    caught(Mutation::SkipEqualVersion, TWO_WITH_CRASH, Violation::IdleAtRest),
+    caught(
+        Mutation::SkipEqualVersion,
+        all_reports(TWO_WITH_CRASH),
+        Violation::IdleAtRest,
+    ),
     caught(Mutation::AnnounceBeforeWrite, PLAIN, Violation::IdleAtRest),
     caught(Mutation::FreshToken, TWO_WITH_LOST_REPLY, Violation::StartedTwice),
-    caught(Mutation::SameAttemptNumber, REMEMBERED, Violation::Stuck),
+    caught(
+        Mutation::SameAttemptNumber,
+        all_reports(REMEMBERED),
+        Violation::Stuck,
+    ),
     caught(
         Mutation::RequeueAtOnce,
         all_reports(DELAYED),
@@ -110,8 +118,16 @@ pub const MUTATIONS: &[Caught] = &[
     caught(Mutation::StaleRead, PLAIN, Violation::IdleAtRest),
     caught(Mutation::EarlyRedelivery, TWO_WITH_CRASH, Violation::IdleAtRest),
     caught(Mutation::EndInTwoWrites, TWO_ADMITTERS, Violation::IdleAtRest),
-    caught(Mutation::DequeueAtReserve, FOREIGN_ALONE, Violation::IdleAtRest),
-    caught(Mutation::ReleaseFirst, CRASH_REFUSED, Violation::IdleAtRest),
+    caught(
+        Mutation::DequeueAtReserve,
+        all_reports(FOREIGN_ALONE),
+        Violation::IdleAtRest,
+    ),
+    caught(
+        Mutation::ReleaseFirst,
+        all_reports(CRASH_REFUSED),
+        Violation::IdleAtRest,
+    ),
     caught(
         Mutation::IgnoreRevisions,
         all_reports(TWO_WITH_PAUSE),
@@ -182,7 +198,7 @@ pub const MUTATIONS: &[Caught] = &[
     caught(
         Mutation::RepeatSaysNothing,
         TIGHT_WITH_FOREIGN,
-        Violation::ModelTooSmall,
+        Violation::IdleAtRest,
     ),
     caught(Mutation::BelieveOverlap, ROOMY_RECONCILED, Violation::IdleAtRest),
     // An event is lost, and nobody compares the records with ECS.
