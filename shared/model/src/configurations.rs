@@ -367,8 +367,7 @@ pub const LONG: &[World] = &[
         ..PAUSED
     },
     World {
-        name: "foreign task 1, crash 1, reconciler at rest, 2 places, all reports",
-        rest: AtRest::NoIdleRoomOnceReconciled,
+        name: "foreign task 1, crash 1, 2 places, all reports",
         reports: Reports::All,
         faults: Faults {
             crashes: 1,

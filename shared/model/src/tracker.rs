@@ -3,7 +3,7 @@
 use crate::action::{Actor, Successors};
 use crate::property::Violation;
 use crate::records::{Ended, Observed, Source, advance, observe, offers_more, place, release};
-use crate::state::{Attention, EVENTS, Event, Progress, Report, State, Tracker, TrackerStep};
+use crate::state::{Attention, EVENTS, Event, Others, Progress, Report, State, Tracker, TrackerStep};
 use crate::world::{Model, Mutation};
 
 /// Adds every possible next call.
@@ -160,7 +160,13 @@ fn record(model: &Model, state: &mut State) {
 }
 
 fn record_report(model: &Model, state: &mut State, instance: usize, report: Report) {
-    match observe(model, state, instance, report, Source::Event) {
+    let before = state.instances[instance].others;
+    let observed = observe(model, state, instance, report, Source::Event);
+    let is_known = |others: Others| matches!(others, Others::Besides(_));
+    let in_doubt = !is_known(before) || !is_known(state.instances[instance].others);
+    match observed {
+        // It may overtake one that gave room, and whose handler died before it announced that.
+        Observed::Noted if in_doubt && !model.has(Mutation::NotedQuietly) => written(model, state),
         Observed::Stale | Observed::Expected | Observed::Noted => done(state),
         Observed::Unchanged if model.has(Mutation::SkipEqualVersion) => done(state),
         Observed::Unchanged | Observed::Recorded => written(model, state),

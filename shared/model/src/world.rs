@@ -186,8 +186,8 @@ pub enum Mutation {
     KeepOldDoubt,
     /// An open reservation whose task has ended is released without telling when.
     EndUntold,
-    /// A cycle does not look again when recording its starts shows more room.
-    PlaceQuietly,
+    /// A report that gives nobody room is not announced while the use by others is in doubt.
+    NotedQuietly,
     /// The stored report that comes again tells nothing of others whose use is known.
     RepeatSaysNothing,
     /// Nobody compares the records with ECS. Shown where [`World::reconciler`] is [`Reconciling::Never`].

@@ -64,7 +64,7 @@ caught! {
     an_event_older_than_a_known_end_must_not_be_believed: BelieveOldEvent,
     a_report_older_than_an_end_must_not_stay_in_doubt: KeepOldDoubt,
     an_open_reservation_must_not_be_released_without_its_tasks_end: EndUntold,
-    room_that_recording_a_start_shows_must_be_looked_at: PlaceQuietly,
+    a_report_must_be_announced_while_the_use_by_others_is_in_doubt: NotedQuietly,
     a_stored_report_that_comes_again_must_be_worked_out_anew: RepeatSaysNothing,
     an_answer_must_not_be_believed_when_the_record_was_written_meanwhile: BelieveOverlap,
     a_task_reserved_by_another_cycle_must_keep_its_entry: ReservedIsOrphan,

@@ -4,7 +4,7 @@ use super::end::{finish_pass, finish_wave};
 use super::{Outcome, reserve, resolve};
 use crate::action::{Actor, Successors};
 use crate::ecs::{self, Answer};
-use crate::records::{Ended, Source, advance, observe, offers_more, place, placed, release};
+use crate::records::{Ended, Source, advance, observe, place, placed, release};
 use crate::state::{Asked, PassEnd, Progress, State, Step, Wave};
 use crate::world::{Model, Mutation};
 
@@ -159,18 +159,12 @@ fn record_start(model: &Model, state: &mut State, by: usize, index: usize) {
 /// The capacity record of one instance: all attempts that were placed there, in one write.
 fn record_room(model: &Model, state: &mut State, by: usize, first: usize) {
     let (_, instance) = state.admitters[by].reserved[first];
-    let before = *state;
     for index in model.tasks() {
         let reserved = state.admitters[by].reserved[index];
         if state.admitters[by].wave[index] == Wave::StartRecorded && reserved.1 == instance {
             place(model, state, index, reserved, Some(by));
             state.admitters[by].wave[index] = Wave::RoomRecorded;
         }
-    }
-    // A report that came before may count the tasks: what it showed as theirs and free was not announced.
-    if offers_more(model, &before, state, usize::from(instance)) && !model.has(Mutation::PlaceQuietly) {
-        let admitter = &mut state.admitters[by];
-        admitter.unsettled = admitter.unsettled.max(PassEnd::Again);
     }
 }
 

@@ -191,7 +191,7 @@ pub const MUTATIONS: &[Caught] = &[
     caught(Mutation::KeepOldDoubt, PLAIN, Violation::IdleAtRest),
     caught(Mutation::EndUntold, TWO_WITH_CRASH, Violation::IdleAtRest),
     caught(
-        Mutation::PlaceQuietly,
+        Mutation::NotedQuietly,
         all_reports(TWO_WITH_FOREIGN),
         Violation::IdleAtRest,
     ),
