@@ -7,7 +7,7 @@ use berth_model::configurations::{Caught, LONG, MUTATIONS, QUICK};
 use berth_model::world::{Model, World};
 use berth_model::{Exploration, explore};
 
-/// Most states of one configuration. The largest has about nine million, which take 3 GB.
+/// Most states of one configuration. The largest has about nineteen million.
 const STATES_MAX: usize = 24_000_000;
 
 fn main() -> ExitCode {
