@@ -48,6 +48,12 @@ pub(crate) fn steps(model: &Model, state: &State, by: usize, out: &mut Successor
         Step::RemoveOrphan => add("remove an orphaned entry", reserve::remove_orphan),
         Step::Launch => wave::launch(model, state, by, actor, out),
         Step::Settle => add("settle", wave::settle_next),
+        Step::ReadRefusing => add(
+            "read the record of the instance that refused",
+            wave::read_refusing,
+        ),
+        Step::DescribeRefusing => add("describe the instance that refused", wave::describe_refusing),
+        Step::RecordRefusing => add("record what ECS describes", wave::record_refusing),
         Step::SecondLook => add("look at the fronts of the lanes again", end::second_look),
         Step::EndCycle => add("end the cycle unless the generation moved", end::end_cycle),
         Step::FallAsleep => add("fall asleep in a write of its own", end::fall_asleep),

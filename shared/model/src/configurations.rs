@@ -58,7 +58,7 @@ const DELAYED: World = World {
         ..FOREIGN
     },
     reconciler: Reconciling::WhenCalm,
-    rest: AtRest::Anything,
+    rest: AtRest::NoIdleRoomOnceReconciled,
     ..ALONE
 };
 /// The holder of the turn is paused, and the task that it was about to start is refused.
@@ -69,7 +69,7 @@ const PAUSED: World = World {
         ..EXPIRY
     },
     reconciler: Reconciling::WhenCalm,
-    rest: AtRest::Anything,
+    rest: AtRest::NoIdleRoomOnceReconciled,
     ..ALONE
 };
 /// More than an hour passes while a launch is unresolved.
@@ -79,6 +79,8 @@ const FORGOTTEN: World = World {
         ..CRASH
     },
     submitted: 0,
+    reconciler: Reconciling::WhenCalm,
+    rest: AtRest::NoIdleRoomOnceReconciled,
     ..PLAIN
 };
 /// An event is lost.
@@ -87,7 +89,7 @@ const LOSSY: World = World {
         losses: 1,
         ..NO_FAULTS
     },
-    rest: AtRest::Anything,
+    rest: AtRest::NoIdleRoomOnceReconciled,
     ..PLAIN
 };
 
@@ -107,6 +109,17 @@ const BOTH_SUBMITTED: World = World {
 const ROOMY_RECONCILED: World = World {
     reconciler: Reconciling::AnyTime,
     ..ROOMY
+};
+/// Where an old report of a foreign task's start is believed after the newer one of its end, reconciler must come.
+const TWO_WITH_FOREIGN_RECONCILED: World = World {
+    reconciler: Reconciling::WhenCalm,
+    rest: AtRest::NoIdleRoomOnceReconciled,
+    ..TWO_WITH_FOREIGN
+};
+/// The same with one place.
+const TIGHT_WITH_FOREIGN: World = World {
+    instances: &[1],
+    ..TWO_WITH_FOREIGN_RECONCILED
 };
 const TWO_WITH_FOREIGN: World = World {
     faults: FOREIGN,
@@ -207,7 +220,7 @@ pub const QUICK: &[World] = &[
         ..PLAIN
     },
     World {
-        name: "token forgotten, crash 1",
+        name: "token forgotten, crash 1, reconciler",
         ..FORGOTTEN
     },
     World {
@@ -219,7 +232,7 @@ pub const QUICK: &[World] = &[
             ..NO_FAULTS
         },
         reconciler: Reconciling::WhenCalm,
-        rest: AtRest::Anything,
+        rest: AtRest::NoIdleRoomOnceReconciled,
         ..ALONE
     },
     World {
@@ -324,8 +337,17 @@ pub const LONG: &[World] = &[
         ..BOTH_SUBMITTED
     },
     World {
-        name: "foreign task 1, 2 places",
-        ..TWO_WITH_FOREIGN
+        name: "foreign task 1, reconciler",
+        ..TIGHT_WITH_FOREIGN
+    },
+    World {
+        name: "reconciler at any time",
+        reconciler: Reconciling::AnyTime,
+        ..PLAIN
+    },
+    World {
+        name: "foreign task 1, reconciler, 2 places",
+        ..TWO_WITH_FOREIGN_RECONCILED
     },
     World {
         name: "2 instances, one dies, foreign task 1, crash 1, reconciler, 1 task, all reports",

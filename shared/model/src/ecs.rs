@@ -104,7 +104,9 @@ pub(crate) fn stop(model: &Model, state: &mut State, index: usize) -> Result<(),
     let instance = usize::from(state.tasks[index].run_instance);
     state.tasks[index].run = Run::Stopped;
     state.tasks[index].stopped_event = true;
-    changed(model, state, instance)
+    changed(model, state, instance)?;
+    state.tasks[index].ended_at_version = state.instances[instance].version;
+    Ok(())
 }
 
 /// Somebody else's task begins.
@@ -116,15 +118,18 @@ pub(crate) fn start_foreign(model: &Model, state: &mut State, instance: usize) -
 /// Somebody else's task ends.
 pub(crate) fn stop_foreign(model: &Model, state: &mut State, instance: usize) -> Result<(), Violation> {
     state.instances[instance].foreign -= 1;
+    state.instances[instance].foreign_stopped += 1;
     changed(model, state, instance)
 }
 
 /// An instance dies with everything on it.
 pub(crate) fn die(model: &Model, state: &mut State, instance: usize) -> Result<(), Violation> {
+    let version = state.instances[instance].version + 1;
     for task in &mut state.tasks {
         if lives_on(task, instance) {
             task.run = Run::Stopped;
             task.stopped_event = true;
+            task.ended_at_version = version;
         }
     }
     state.instances[instance].foreign = 0;

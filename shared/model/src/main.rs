@@ -7,8 +7,8 @@ use berth_model::configurations::{Caught, LONG, MUTATIONS, QUICK};
 use berth_model::world::{Model, World};
 use berth_model::{Exploration, explore};
 
-/// Most states of one configuration. The largest has about nine million, which take 3 GB.
-const STATES_MAX: usize = 14_000_000;
+/// Most states of one configuration. The largest has about nineteen million.
+const STATES_MAX: usize = 24_000_000;
 
 fn main() -> ExitCode {
     let (mut states, mut failures) = (0, 0);

@@ -19,7 +19,21 @@ impl State {
             instance.drop_stale_events();
         }
         for instance in 0..INSTANCES {
+            self.forget_end(instance);
             self.rank_versions(instance);
+        }
+    }
+
+    /// When the last of our tasks ended matters to older events only.
+    fn forget_end(&mut self, index: usize) {
+        let Instance { ended, events, .. } = self.instances[index];
+        let is_older = |report: &Report| report.version != 0 && report.version < ended;
+        let in_hand = match self.tracker.event {
+            Event::Instance(at, report) => usize::from(at) == index && is_older(&report),
+            _ => false,
+        };
+        if !in_hand && !events.iter().any(is_older) {
+            self.instances[index].ended = 0;
         }
     }
 
@@ -37,6 +51,7 @@ impl State {
         let instance = &mut self.instances[index];
         visit(&mut instance.version);
         visit(&mut instance.stored.version);
+        visit(&mut instance.ended);
         for event in &mut instance.events {
             visit(&mut event.version);
         }
@@ -44,13 +59,18 @@ impl State {
             visit(&mut task.reservations[index].at_version);
             if usize::from(task.run_instance) == index {
                 visit(&mut task.created_at_version);
+                visit(&mut task.ended_at_version);
             }
         }
         if let Event::Instance(at, report) = &mut self.tracker.event
             && usize::from(*at) == index
         {
             visit(&mut report.version);
-            visit(&mut self.tracker.described.version);
+        }
+        for admitter in &mut self.admitters {
+            if usize::from(admitter.asked.instance) == index {
+                visit(&mut admitter.asked.described.version);
+            }
         }
         visit(&mut self.reconciler.described[index].version);
     }
@@ -59,7 +79,10 @@ impl State {
 impl Admitter {
     pub(crate) fn clear_unread(&mut self) {
         self.keep_what_the_step_needs();
-        let launching = matches!(self.step, Step::Launch | Step::Settle);
+        let launching = matches!(
+            self.step,
+            Step::Launch | Step::Settle | Step::ReadRefusing | Step::DescribeRefusing | Step::RecordRefusing
+        );
         let will_not_plan = launching && !self.resolving || self.end != PassEnd::Open;
         if will_not_plan {
             self.room = [0; INSTANCES];
@@ -135,12 +158,11 @@ impl Admitter {
 }
 
 impl Instance {
-    /// An event older than the event in the record changes nothing and is not announced: it is as good as
-    /// delivered.
+    /// An event older than the stored report changes nothing and is not announced: it is as good as delivered.
     fn drop_stale_events(&mut self) {
         let stored = self.stored;
         for event in &mut self.events {
-            if (event.version < stored.version && stored.dated) || stored.inactive {
+            if event.version < stored.version || stored.inactive {
                 *event = Report::default();
             }
         }
@@ -171,6 +193,7 @@ impl Task {
         }
         if !holds_room {
             self.created_at_version = 0;
+            self.ended_at_version = 0;
             if self.run != Run::Live {
                 self.run_instance = 0;
             }

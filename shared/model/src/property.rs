@@ -1,6 +1,8 @@
 //! What must never happen, and what must stay possible.
 
 use crate::ecs::remaining;
+use crate::reconciler;
+use crate::records::room;
 use crate::state::{Hold, Progress, ReconcilerStep, Run, State, Step, Submission, TrackerStep, Turn};
 use crate::world::{AtRest, Model};
 
@@ -45,7 +47,7 @@ pub(crate) fn nothing_under_way(model: &Model, state: &State) -> bool {
         && state
             .instances
             .iter()
-            .all(|it| it.events.iter().all(|event| event.version == 0))
+            .all(|it| it.foreign_stopped == 0 && it.events.iter().all(|event| event.version == 0))
 }
 
 fn nothing_moves(model: &Model, state: &State) -> bool {
@@ -53,6 +55,24 @@ fn nothing_moves(model: &Model, state: &State) -> bool {
         && model.tasks().all(|index| state.tasks[index].delayed_attempt == 0)
         && state.reconciler.step == ReconcilerStep::Idle
         && state.cluster.turn == Turn::Free
+}
+
+/// Whether one run of reconciler, which wakes whenever somebody waits, leaves nobody beside room that is free: by
+/// the records, each who fits has room then.
+fn reconciler_helps(model: &Model, state: &State) -> bool {
+    let mut after = *state;
+    reconciler::run(model, &mut after);
+    let fits = |index: usize, free: &dyn Fn(usize) -> u8| {
+        let need = model.demand(index);
+        model.instances().any(|instance| free(instance) >= need)
+    };
+    model
+        .tasks()
+        .filter(|&index| state.tasks[index].progress == Progress::Waiting)
+        .all(|index| {
+            !fits(index, &|instance| remaining(model, state, instance))
+                || fits(index, &|instance| room(model, &after, instance))
+        })
 }
 
 /// Checks a state in which only tasks can still end by themselves.
@@ -80,5 +100,9 @@ pub(crate) fn at_rest(model: &Model, state: &State) -> Option<Violation> {
             _ => false,
         }
     });
-    idle.then_some(Violation::IdleAtRest)
+    if !idle {
+        return None;
+    }
+    let helps = model.world.rest == AtRest::NoIdleRoomOnceReconciled && reconciler_helps(model, state);
+    (!helps).then_some(Violation::IdleAtRest)
 }

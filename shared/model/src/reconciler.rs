@@ -3,9 +3,9 @@
 use crate::action::{Actor, Successors};
 use crate::ecs;
 use crate::property::nothing_under_way;
-use crate::records::{Observed, advance, observe, open, placed, release};
+use crate::records::{Ended, Source, advance, observe, open, placed, release};
 use crate::state::{Attention, INSTANCES, Progress, Reconciler, ReconcilerStep, Report, Run, State, Turn};
-use crate::world::{Model, Mutation, Reconciling};
+use crate::world::{Model, Reconciling};
 
 /// Adds every possible next call.
 pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
@@ -41,8 +41,16 @@ fn begin(model: &Model, state: &mut State) {
         step: ReconcilerStep::Describe,
         placed_before: placed(model, state),
         unresolved: open(model, state) != 0,
+        unchanged: model.instances().fold(0, |set, index| set | 1 << index),
         ..Reconciler::default()
     };
+}
+
+/// A whole run, up to what it announces.
+pub(crate) fn run(model: &Model, state: &mut State) {
+    begin(model, state);
+    describe(model, state);
+    correct(model, state);
 }
 
 fn describe(model: &Model, state: &mut State) {
@@ -64,12 +72,13 @@ fn correct(model: &Model, state: &mut State) {
         ended,
         ..
     } = state.reconciler;
-    let (mut corrected, mut surprised) = (state.reconciler.corrected, false);
+    let mut corrected = false;
     for instance in model.instances() {
-        let before = state.instances[instance].as_reserved;
-        let observed = observe(model, state, instance, described[instance], placed_before);
-        corrected |= observed == Observed::Updated;
-        surprised |= before && !state.instances[instance].as_reserved;
+        let source = Source::Described {
+            placed_before,
+            unchanged: state.reconciler.unchanged & (1 << instance) != 0,
+        };
+        corrected |= observe(model, state, instance, described[instance], source).is_change();
     }
     for index in model.tasks().filter(|index| ended & (1 << *index) != 0) {
         if matches!(
@@ -79,17 +88,14 @@ fn correct(model: &Model, state: &mut State) {
             advance(state, index, Progress::Ended, None);
         }
         let run = (state.tasks[index].run_attempt, state.tasks[index].run_instance);
-        corrected |= release(state, index, run, None);
+        corrected |= release(model, state, index, run, Ended::ByReport, None);
     }
     state.reconciler.placed_before = 0;
     state.reconciler.ended = 0;
+    state.reconciler.unchanged = 0;
     state.reconciler.described = [Report::default(); INSTANCES];
     state.reconciler.corrected = corrected;
-    // Events that came after ECS was asked may have been passed over as known.
-    state.reconciler.step = if surprised && !model.has(Mutation::SurpriseIsFinal) {
-        state.reconciler.placed_before = placed(model, state);
-        ReconcilerStep::Describe
-    } else if corrected {
+    state.reconciler.step = if corrected {
         ReconcilerStep::ReadAttention
     } else {
         ReconcilerStep::LookAfterWaiting

@@ -2,17 +2,21 @@
 
 use crate::ecs::{lives_on, remaining};
 use crate::property::Violation;
-use crate::state::{Hold, Progress, Report, Reservation, Run, State, Task, TaskSet};
-use crate::world::{Model, Mutation, Reports, Timestamps};
+use crate::state::{Hold, Others, Progress, Reservation, Run, State, Task, TaskSet};
+use crate::world::{Model, Mutation};
 
-/// What became of a report.
+use observation::counts;
+pub(crate) use observation::{Observed, Source, observe};
+
+mod observation;
+
+/// Whose end gives a reservation back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Observed {
-    Updated,
-    Unchanged,
-    /// It shows what the reservations say already: nothing is written.
-    AsReserved,
-    Stale,
+pub(crate) enum Ended {
+    /// A task's, as ECS reports it.
+    ByReport,
+    /// Nobody's that ran, as far as its record tells.
+    Never,
 }
 
 fn reserved_on(task: &Task, instance: usize) -> bool {
@@ -37,8 +41,8 @@ pub(crate) fn open(model: &Model, state: &State) -> TaskSet {
         .fold(0, |set, index| set | 1 << index)
 }
 
-/// Free room: all room minus all our tasks. Where others use the instance, at most what ECS reported minus
-/// our tasks it did not count.
+/// Free room: all room minus all our tasks, and minus what others use; where that is in doubt, at most what ECS
+/// reported minus our tasks it did not count.
 pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
     let stored = &state.instances[instance].stored;
     if stored.inactive {
@@ -56,103 +60,16 @@ pub(crate) fn room(model: &Model, state: &State, instance: usize) -> u8 {
         }
     }
     let unreserved = model.world.instances[instance].saturating_sub(all);
-    if state.instances[instance].as_reserved {
-        return unreserved;
-    }
-    stored.remaining.saturating_sub(not_counted).min(unreserved)
-}
-
-/// Whether a report counts a task that was placed on its instance. `placed_before` are the tasks recorded as
-/// placed before ECS was asked; an event has none.
-fn counts(
-    model: &Model,
-    state: &State,
-    index: usize,
-    (instance, report): (usize, Report),
-    placed_before: TaskSet,
-) -> bool {
-    let task = &state.tasks[index];
-    let newer = report.version > task.reservations[instance].at_version;
-    let asked = newer && placed_before & (1 << index) != 0;
-    let all_equal = model.world.timestamps == Timestamps::AllEqual;
-    match model.mutation {
-        Some(Mutation::SettleAtReply) => true,
-        Some(Mutation::SettleOnAnyNewerVersion) => newer,
-        _ => asked || (newer && report.dated && (all_equal || report.version >= task.created_at_version)),
+    match state.instances[instance].others {
+        Others::Besides(used) => unreserved.saturating_sub(used),
+        Others::Unknown | Others::InDoubt(_) => stored.remaining.saturating_sub(not_counted).min(unreserved),
     }
 }
 
-/// Whether our tasks that a report counts are all that it shows as used.
-fn explains(
-    model: &Model,
-    state: &State,
-    (instance, report): (usize, Report),
-    placed_before: TaskSet,
-) -> bool {
-    let counted: u8 = model
-        .tasks()
-        .filter(|&index| match state.tasks[index].reservations[instance].hold {
-            Hold::None | Hold::Pending => false,
-            Hold::NotCounted => counts(model, state, index, (instance, report), placed_before),
-            Hold::Counted => true,
-        })
-        .map(|index| model.demand(index))
-        .sum();
-    let used = model.world.instances[instance].saturating_sub(report.remaining);
-    model.world.reports == Reports::AsReserved && !report.inactive && used <= counted
-}
-
-/// Applies a report to a capacity record.
-pub(crate) fn observe(
-    model: &Model,
-    state: &mut State,
-    instance: usize,
-    report: Report,
-    placed_before: TaskSet,
-) -> Observed {
-    let newest = state.instances[instance].stored;
-    if newest.inactive && report.dated {
-        return Observed::Stale;
-    }
-    if report.version < newest.version {
-        // Describe's answer is stored. Whoever wrote it may have died before it was announced, and this event,
-        // which it was asked for, comes again.
-        let announce = !newest.dated && report.dated && !model.has(Mutation::SkipStale);
-        return if announce {
-            Observed::Unchanged
-        } else {
-            Observed::Stale
-        };
-    }
-    let newer = report.version > newest.version;
-    let explained = explains(model, state, (instance, report), placed_before);
-    if newer && explained && state.instances[instance].as_reserved {
-        return Observed::AsReserved;
-    }
-    let before = *state;
-    let stored = &mut state.instances[instance].stored;
-    if newer {
-        *stored = report;
-    } else if report.dated && !model.has(Mutation::UndatedForGood) {
-        stored.dated = true;
-    }
-    let stored = *stored;
-    for index in model.tasks() {
-        let hold = state.tasks[index].reservations[instance].hold;
-        if hold == Hold::NotCounted && counts(model, state, index, (instance, stored), placed_before) {
-            state.tasks[index].reservations[instance].hold = Hold::Counted;
-        }
-    }
-    // A report that comes again may be older than events that were not worth a write: it explains, if
-    // anything, but it does not surprise.
-    let explained = explains(model, state, (instance, stored), placed_before);
-    let stays = !newer && state.instances[instance].as_reserved;
-    state.instances[instance].as_reserved = explained || stays;
-    if before == *state {
-        return Observed::Unchanged;
-    }
-    state.touch_instance(instance, None);
-    Observed::Updated
+/// Whether somebody may start who could not before, or whoever waited for the instance alone waits no more.
+pub(crate) fn offers_more(model: &Model, before: &State, after: &State, instance: usize) -> bool {
+    let inactive = |state: &State| state.instances[instance].stored.inactive;
+    room(model, after, instance) > room(model, before, instance) || inactive(before) != inactive(after)
 }
 
 /// Records that ECS placed an attempt on an instance; false when nothing changes.
@@ -165,30 +82,51 @@ pub(crate) fn place(
 ) -> bool {
     let instance = usize::from(instance);
     let stored = state.instances[instance].stored;
-    let counted = counts(model, state, index, (instance, stored), 0);
+    let counted = counts(model, state, index, (instance, stored), Source::Event);
     let reservation = &mut state.tasks[index].reservations[instance];
     if reservation.hold != Hold::Pending || reservation.attempt != attempt {
         return false;
     }
     reservation.hold = if counted { Hold::Counted } else { Hold::NotCounted };
-    state.instances[instance].as_reserved |= explains(model, state, (instance, stored), 0);
     state.touch_instance(instance, by);
     true
 }
 
+/// A report that was made before the end of a task may count it: what it left in doubt is what it was before.
+fn leave_doubt(state: &mut State, instance: usize) {
+    let it = &mut state.instances[instance];
+    if let Others::InDoubt(before) = it.others
+        && (!it.stored.dated || it.stored.version < it.ended)
+    {
+        it.others = Others::Besides(before);
+        it.stored.remaining = 0;
+    }
+}
+
 /// Takes back the reservation of an attempt on an instance; false when there is none.
 pub(crate) fn release(
+    model: &Model,
     state: &mut State,
     index: usize,
     (attempt, instance): (u8, u8),
+    ended: Ended,
     by: Option<usize>,
 ) -> bool {
     let instance = usize::from(instance);
+    let task = state.tasks[index];
     let reservation = &mut state.tasks[index].reservations[instance];
     if reservation.hold == Hold::None || reservation.attempt != attempt {
         return false;
     }
     *reservation = Reservation::default();
+    let ran_here = task.run_attempt == attempt && usize::from(task.run_instance) == instance;
+    if ended == Ended::ByReport && ran_here {
+        let ended = &mut state.instances[instance].ended;
+        *ended = task.ended_at_version.max(*ended);
+        if !model.has(Mutation::KeepOldDoubt) {
+            leave_doubt(state, instance);
+        }
+    }
     state.touch_instance(instance, by);
     true
 }
@@ -288,23 +226,22 @@ fn no_overcommit(model: &Model, state: &State, index: usize, instance: usize) ->
             unstarted += model.demand(other);
         }
     }
-    let by_report = if state.instances[instance].as_reserved {
-        unclaimed(model, state, instance)
-    } else {
-        stored.remaining.saturating_sub(uncounted)
+    let by_report = match state.instances[instance].others {
+        Others::Besides(used) => unclaimed(model, state, instance).saturating_sub(used),
+        Others::Unknown | Others::InDoubt(_) => stored.remaining.saturating_sub(uncounted),
     };
     let by_truth = remaining(model, state, instance).saturating_sub(unstarted);
     let alone = state.instances[instance].foreign == 0
         && model.world.faults.foreign_tasks == 0
         && model.world.faults.dead_instances == 0;
-    let dates_tell = model.world.timestamps == Timestamps::Ordered;
+    let dates_tell = model.world.timestamps == crate::world::Timestamps::Ordered;
     if (dates_tell && by_report < need) || (alone && by_truth < need) {
         return Err(Violation::Overcommitted);
     }
     Ok(())
 }
 
-/// What is left of an instance that only we use: neither reserved nor really in use.
+/// What is left of an instance besides others: neither reserved nor really in use.
 fn unclaimed(model: &Model, state: &State, instance: usize) -> u8 {
     let claims = |index: &usize| {
         let task = &state.tasks[*index];

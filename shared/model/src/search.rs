@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::action::{Action, Actor, Successors};
 use crate::property::{Violation, all_done, at_rest};
-use crate::state::{Attention, Instance, Progress, Report, State, Submission};
+use crate::state::{Attention, Instance, Others, Progress, Report, State, Submission};
 use crate::world::{Model, Reports};
 use crate::{admitter, faults, reconciler, tracker};
 
@@ -214,16 +214,20 @@ fn first_state(model: &Model) -> State {
         ..State::default()
     };
     for index in model.instances() {
+        let (others, remaining) = match model.world.reports {
+            Reports::AsReserved => (Others::Besides(0), 0),
+            Reports::All => (Others::Unknown, model.world.instances[index]),
+        };
         let stored = Report {
             version: 1,
-            remaining: model.world.instances[index],
+            remaining,
             inactive: false,
             dated: true,
         };
         state.instances[index] = Instance {
             version: 1,
             stored,
-            as_reserved: model.world.reports == Reports::AsReserved,
+            others,
             ..Instance::default()
         };
     }

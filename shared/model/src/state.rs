@@ -128,6 +128,8 @@ pub(crate) struct Task {
     pub(crate) run_instance: u8,
     /// The instance's version that first counted the run.
     pub(crate) created_at_version: u8,
+    /// The instance's version that first did not count it any more; 0 while it runs.
+    pub(crate) ended_at_version: u8,
     /// Attempts whose refusal ECS would repeat, one bit each.
     pub(crate) refused_attempts: u8,
     /// A RunTask call still on its way: the attempt, 0 for none.
@@ -149,15 +151,31 @@ pub(crate) struct Report {
     pub(crate) dated: bool,
 }
 
+/// What the capacity record tells of the use by others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Others {
+    /// Nothing is known of it, ever: the stored report counts.
+    #[default]
+    Unknown,
+    /// It is this; the stored report's amount does not matter.
+    Besides(u8),
+    /// The stored report may show less than this, which it was before, or one of our tasks more.
+    InDoubt(u8),
+}
+
 /// A container instance: ECS's truth, and the report in its capacity record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Instance {
     pub(crate) version: u8,
     pub(crate) foreign: u8,
+    /// STOPPED events of foreign tasks under way.
+    pub(crate) foreign_stopped: u8,
     pub(crate) dead: bool,
     pub(crate) stored: Report,
-    /// The stored report shows no use that our tasks do not explain: the room is what is not reserved.
-    pub(crate) as_reserved: bool,
+    pub(crate) others: Others,
+    /// The instance's version that first told of the last end whose reservation was released; 0 where no older
+    /// event is left.
+    pub(crate) ended: u8,
     /// Events under way, sorted; unused places hold version 0.
     pub(crate) events: [Report; EVENTS],
 }
@@ -230,6 +248,10 @@ pub(crate) enum Step {
     RemoveOrphan,
     Launch,
     Settle,
+    /// An instance refused a task: its record is read, ECS is asked, the answer is recorded.
+    ReadRefusing,
+    DescribeRefusing,
+    RecordRefusing,
     /// The fronts of the lanes, after somebody was started.
     SecondLook,
     EndCycle,
@@ -307,8 +329,22 @@ pub(crate) struct Admitter {
     pub(crate) unsettled: PassEnd,
     /// Whether anybody waited when the lanes were last looked at.
     pub(crate) somebody_waits: bool,
+    /// The instance that refused a task, and what it was asked.
+    pub(crate) asked: Asked,
     /// The task of the step.
     pub(crate) task: u8,
+}
+
+/// What is in hand of a question to ECS about an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    pub(crate) instance: u8,
+    /// Tasks recorded as placed before ECS was asked.
+    pub(crate) placed_before: TaskSet,
+    /// The capacity record is as it was before ECS was asked.
+    pub(crate) unchanged: bool,
+    /// The answer.
+    pub(crate) described: Report,
 }
 
 /// What capacity-tracker has received.
@@ -319,6 +355,8 @@ pub(crate) enum Event {
     Instance(u8, Report),
     Running(u8),
     Stopped(u8),
+    /// A foreign task on this instance.
+    ForeignStopped(u8),
 }
 
 /// The next call of capacity-tracker.
@@ -328,9 +366,6 @@ pub(crate) enum TrackerStep {
     Idle,
     /// Task events only: the reservation, after the task's record.
     WriteReservation,
-    /// Instance events only: an event showed more use than our tasks explain.
-    Describe,
-    WriteDescribed,
     ReadAttention,
     Count,
     Wake,
@@ -343,10 +378,6 @@ pub(crate) enum TrackerStep {
 pub(crate) struct Tracker {
     pub(crate) step: TrackerStep,
     pub(crate) event: Event,
-    /// What ECS described after an instance event that surprised.
-    pub(crate) described: Report,
-    /// Tasks recorded as placed before ECS was asked.
-    pub(crate) placed_before: TaskSet,
     /// Mutation only: the attention before the write.
     pub(crate) foreseen: Option<Attention>,
 }
@@ -374,6 +405,8 @@ pub(crate) struct Reconciler {
     /// Whether a launch was unresolved before ECS was asked.
     pub(crate) unresolved: bool,
     pub(crate) described: [Report; INSTANCES],
+    /// The capacity records are as they were before ECS was asked, one bit per instance.
+    pub(crate) unchanged: u8,
     /// Those of `placed_before` that ECS says have ended.
     pub(crate) ended: TaskSet,
     /// Whether something was corrected that is not announced yet.
@@ -396,7 +429,11 @@ impl State {
             if Some(index) != by {
                 admitter.fresh_instances &= !(1 << instance);
             }
+            if usize::from(admitter.asked.instance) == instance {
+                admitter.asked.unchanged = false;
+            }
         }
+        self.reconciler.unchanged &= !(1 << instance);
     }
 
     /// Counts a fact in the generation, and tells who looks at it.

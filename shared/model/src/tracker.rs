@@ -1,11 +1,10 @@
 //! capacity-tracker: an event becomes a record, is counted, and wakes the admitter if nobody is awake.
 
 use crate::action::{Actor, Successors};
-use crate::ecs;
 use crate::property::Violation;
-use crate::records::{Observed, advance, observe, place, placed, release};
-use crate::state::{Attention, EVENTS, Event, Progress, Report, State, Tracker, TrackerStep};
-use crate::world::{Model, Mutation, Reports};
+use crate::records::{Ended, Observed, Source, advance, observe, offers_more, place, release};
+use crate::state::{Attention, EVENTS, Event, Others, Progress, Report, State, Tracker, TrackerStep};
+use crate::world::{Model, Mutation};
 
 /// Adds every possible next call.
 pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
@@ -24,8 +23,6 @@ pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
     match state.tracker.step {
         TrackerStep::Idle => receive(model, state, out),
         TrackerStep::WriteReservation => add("write the reservation", write_reservation),
-        TrackerStep::Describe => add("describe the instance", describe),
-        TrackerStep::WriteDescribed => add("record what ECS describes", write_described),
         TrackerStep::ReadAttention => add("read who looks at news", announce),
         TrackerStep::Count => add("count the news", count),
         TrackerStep::Wake => add("send a wake message", wake),
@@ -36,7 +33,10 @@ pub(crate) fn steps(model: &Model, state: &State, out: &mut Successors) {
 fn subject(event: &Event) -> usize {
     match event {
         Event::None => 0,
-        Event::Instance(index, _) | Event::Running(index) | Event::Stopped(index) => usize::from(*index),
+        Event::Instance(index, _)
+        | Event::Running(index)
+        | Event::Stopped(index)
+        | Event::ForeignStopped(index) => usize::from(*index),
     }
 }
 
@@ -47,6 +47,7 @@ fn receive(model: &Model, state: &State, out: &mut Successors) {
         let what = match event {
             Event::Running(_) => "a RUNNING event is recorded",
             Event::Stopped(_) => "a STOPPED event is recorded",
+            Event::ForeignStopped(_) => "a foreign task's STOPPED event comes",
             Event::None | Event::Instance(..) => "an instance event is recorded",
         };
         out.add(state, Actor::CapacityTracker, what, subject(&event), |next| {
@@ -88,6 +89,9 @@ fn under_way(model: &Model, state: &State) -> Vec<Event> {
             }
             last = report;
         }
+        if state.instances[index].foreign_stopped > 0 {
+            events.push(Event::ForeignStopped(number(index)));
+        }
     }
     for index in model.tasks() {
         if state.tasks[index].running_event {
@@ -105,6 +109,7 @@ fn take_away(state: &mut State, event: &Event) {
         Event::None => {}
         Event::Running(index) => state.tasks[usize::from(*index)].running_event = false,
         Event::Stopped(index) => state.tasks[usize::from(*index)].stopped_event = false,
+        Event::ForeignStopped(index) => state.instances[usize::from(*index)].foreign_stopped -= 1,
         Event::Instance(index, report) => {
             let events = &mut state.instances[usize::from(*index)].events;
             if let Some(place) = events.iter_mut().find(|place| *place == report) {
@@ -122,6 +127,7 @@ pub(crate) fn give_back(state: &mut State) -> Result<(), Violation> {
         Event::None => {}
         Event::Running(index) => state.tasks[usize::from(index)].running_event = true,
         Event::Stopped(index) => state.tasks[usize::from(index)].stopped_event = true,
+        Event::ForeignStopped(index) => state.instances[usize::from(index)].foreign_stopped += 1,
         Event::Instance(index, report) => crate::ecs::add_event(state, usize::from(index), report)?,
     }
     Ok(())
@@ -148,49 +154,23 @@ fn record(model: &Model, state: &mut State) {
         }
         Event::Running(index) => record_task(state, usize::from(index), Progress::Started),
         Event::Stopped(index) => record_task(state, usize::from(index), Progress::Ended),
+        // What it gave back, its instance's report tells; whoever read that may have announced nothing.
+        Event::ForeignStopped(_) => written(model, state),
     }
 }
 
 fn record_report(model: &Model, state: &mut State, instance: usize, report: Report) {
-    let before = state.instances[instance];
-    let observed = observe(model, state, instance, report, 0);
-    let ended = before.as_reserved && !state.instances[instance].as_reserved;
-    // Whoever ended it may have died before it asked.
-    let repeated = before.stored.version == report.version && !before.as_reserved;
-    let may_have_ended = repeated && model.world.reports == Reports::AsReserved;
-    let forgets = model.has(Mutation::RepeatIsNotDescribed);
+    let before = state.instances[instance].others;
+    let observed = observe(model, state, instance, report, Source::Event);
+    let is_known = |others: Others| matches!(others, Others::Besides(_));
+    let in_doubt = !is_known(before) || !is_known(state.instances[instance].others);
     match observed {
-        Observed::Stale | Observed::AsReserved => done(state),
+        // It may overtake one that gave room, and whose handler died before it announced that.
+        Observed::Noted if in_doubt && !model.has(Mutation::NotedQuietly) => written(model, state),
+        Observed::Stale | Observed::Expected | Observed::Noted => done(state),
         Observed::Unchanged if model.has(Mutation::SkipEqualVersion) => done(state),
-        _ if model.has(Mutation::SurpriseIsFinal) => written(model, state),
-        _ if ended || (may_have_ended && !forgets) => state.tracker.step = TrackerStep::Describe,
-        Observed::Unchanged | Observed::Updated => written(model, state),
+        Observed::Unchanged | Observed::Recorded => written(model, state),
     }
-}
-
-/// The event shows what nobody reserved. It may be an old one, whose successors were not worth a write; from
-/// now on all are, so what ECS says by now is at least as new as any that was passed over.
-fn describe(model: &Model, state: &mut State) {
-    let Event::Instance(index, _) = state.tracker.event else {
-        return;
-    };
-    state.tracker.described = ecs::describe(model, state, usize::from(index));
-    state.tracker.placed_before = placed(model, state);
-    state.tracker.step = TrackerStep::WriteDescribed;
-}
-
-fn write_described(model: &Model, state: &mut State) {
-    if let Event::Instance(index, _) = state.tracker.event {
-        let Tracker {
-            described,
-            placed_before,
-            ..
-        } = state.tracker;
-        observe(model, state, usize::from(index), described, placed_before);
-    }
-    state.tracker.described = Report::default();
-    state.tracker.placed_before = 0;
-    written(model, state);
 }
 
 fn record_task(state: &mut State, index: usize, progress: Progress) {
@@ -218,8 +198,12 @@ fn write_reservation(model: &Model, state: &mut State) {
                 task.progress == Progress::Started,
                 (task.run_attempt, task.run_instance),
             );
-            // Known is not news; each RUNNING event would be counted again otherwise.
-            if started && place(model, state, usize::from(index), run, None) {
+            // Known is not news, and only a counted task gives anybody more room.
+            let before = *state;
+            if started
+                && place(model, state, usize::from(index), run, None)
+                && offers_more(model, &before, state, usize::from(run.1))
+            {
                 written(model, state);
             } else {
                 done(state);
@@ -228,10 +212,10 @@ fn write_reservation(model: &Model, state: &mut State) {
         Event::Stopped(index) => {
             let task = &state.tasks[usize::from(index)];
             let run = (task.run_attempt, task.run_instance);
-            release(state, usize::from(index), run, None);
+            release(model, state, usize::from(index), run, Ended::ByReport, None);
             written(model, state);
         }
-        Event::None | Event::Instance(..) => done(state),
+        Event::None | Event::Instance(..) | Event::ForeignStopped(_) => done(state),
     }
 }
 

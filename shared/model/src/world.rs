@@ -62,7 +62,7 @@ pub enum Timestamps {
 /// Which reports about instances are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reports {
-    /// A report is not written while all of them show only use that our tasks explain.
+    /// A report is not written while others use what they used before, and our tasks explain the rest.
     AsReserved,
     /// All newer ones.
     All,
@@ -73,6 +73,8 @@ pub enum Reports {
 pub enum AtRest {
     /// No task waits that would fit, and no reservation is open.
     NoIdleRoom,
+    /// No task waits that would fit and still finds no room once reconciler has run.
+    NoIdleRoomOnceReconciled,
     /// Nothing: reconciler has still to come.
     Anything,
 }
@@ -176,12 +178,18 @@ pub enum Mutation {
     ForgetClosed,
     /// An event does not date a report that Describe gave before it under the same version.
     UndatedForGood,
-    /// A report that shows use nobody explains is taken as ECS's last word, although it may be an old one.
-    SurpriseIsFinal,
-    /// The same, when such a report comes again because whoever wrote it died.
-    RepeatIsNotDescribed,
-    /// An event older than Describe's answer is not announced, although its handler may have asked for that.
-    SkipStale,
+    /// An event that nothing explains is believed, although it is older than the end of a task of ours.
+    BelieveOldEvent,
+    /// An answer of Describe that nothing explains is believed, although the record was written meanwhile.
+    BelieveOverlap,
+    /// A report that left the use by others in doubt is kept although a task ended after it.
+    KeepOldDoubt,
+    /// An open reservation whose task has ended is released without telling when.
+    EndUntold,
+    /// A report that gives nobody room is not announced while the use by others is in doubt.
+    NotedQuietly,
+    /// The stored report that comes again tells nothing of others whose use is known.
+    RepeatSaysNothing,
     /// Nobody compares the records with ECS. Shown where [`World::reconciler`] is [`Reconciling::Never`].
     NoReconciler,
 }

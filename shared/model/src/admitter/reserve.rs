@@ -7,7 +7,7 @@ use super::Outcome;
 use super::end::finish_pass;
 use crate::action::{Actor, Successors};
 use crate::property::Violation;
-use crate::records::{self, release};
+use crate::records::{self, Ended, release};
 use crate::state::{PassEnd, Progress, State, Step, Wave};
 use crate::world::{Model, Mutation};
 
@@ -147,7 +147,7 @@ pub(super) fn reserve_task(model: &Model, state: &State, by: usize, actor: Actor
 pub(super) fn take_back(model: &Model, state: &mut State, by: usize) -> Outcome {
     let index = usize::from(state.admitters[by].task);
     let reserved = state.admitters[by].reserved[index];
-    release(state, index, reserved, Some(by));
+    release(model, state, index, reserved, Ended::Never, Some(by));
     interrupt(model, state, by, PassEnd::Again);
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::reserve::take_in_hand;
 use super::{Outcome, wave};
 use crate::action::{Actor, Successors};
 use crate::ecs;
-use crate::records::{advance, place, release};
+use crate::records::{Ended, advance, place, release};
 use crate::state::{Admitter, PassEnd, Progress, Run, State, Step, Wave};
 use crate::world::{Model, Mutation};
 
@@ -101,7 +101,13 @@ fn resolve(model: &Model, state: &mut State, by: usize, open: Open, earlier_over
         }
         // The attempt is over, or has its room elsewhere: nobody can launch it here any more.
         _ => {
-            release(state, index, reserved, Some(by));
+            // Whoever recorded its end may have died before its room was given back.
+            let ended = if task.progress == Progress::Ended && !model.has(Mutation::EndUntold) {
+                Ended::ByReport
+            } else {
+                Ended::Never
+            };
+            release(model, state, index, reserved, ended, Some(by));
             next_one(model, state, by, PassEnd::Again);
         }
     }
@@ -126,7 +132,7 @@ pub(super) fn strike(model: &Model, state: &mut State, by: usize) -> Outcome {
 pub(super) fn release_orphan(model: &Model, state: &mut State, by: usize) -> Outcome {
     let index = usize::from(state.admitters[by].task);
     let reserved = state.admitters[by].reserved[index];
-    release(state, index, reserved, Some(by));
+    release(model, state, index, reserved, Ended::Never, Some(by));
     next_one(model, state, by, PassEnd::Again);
     Ok(())
 }
@@ -153,7 +159,7 @@ pub(super) fn next_one(model: &Model, state: &mut State, by: usize, end: PassEnd
 
 /// The token may be forgotten: the tasks on the instance are listed and described, and what is found is
 /// recorded. A task that cannot be found may have run: it is in doubt.
-pub(super) fn look_up(_: &Model, state: &mut State, by: usize) -> Outcome {
+pub(super) fn look_up(model: &Model, state: &mut State, by: usize) -> Outcome {
     let index = usize::from(state.admitters[by].task);
     let task = &state.tasks[index];
     if task.progress == Progress::Reserved {
@@ -164,7 +170,14 @@ pub(super) fn look_up(_: &Model, state: &mut State, by: usize) -> Outcome {
             _ => Progress::Doubt,
         };
         if progress == Progress::Doubt {
-            release(state, index, (task.attempt, task.instance), Some(by));
+            release(
+                model,
+                state,
+                index,
+                (task.attempt, task.instance),
+                Ended::Never,
+                Some(by),
+            );
         }
         advance(state, index, progress, Some(by));
     }
@@ -182,7 +195,7 @@ pub(super) fn adopt(model: &Model, state: &mut State, by: usize) -> Outcome {
             place(model, state, index, found, Some(by));
         }
         Progress::Ended => {
-            release(state, index, found, Some(by));
+            release(model, state, index, found, Ended::ByReport, Some(by));
         }
         _ => {}
     }

@@ -4,8 +4,8 @@ use super::end::{finish_pass, finish_wave};
 use super::{Outcome, reserve, resolve};
 use crate::action::{Actor, Successors};
 use crate::ecs::{self, Answer};
-use crate::records::{advance, observe, place, placed, release};
-use crate::state::{PassEnd, Progress, State, Step, Wave};
+use crate::records::{Ended, Source, advance, observe, place, placed, release};
+use crate::state::{Asked, PassEnd, Progress, State, Step, Wave};
 use crate::world::{Model, Mutation};
 
 /// Decides, in rank order, who goes where. Which of several instances is best depends on all that is known
@@ -117,7 +117,8 @@ pub(super) fn settle_next(model: &Model, state: &mut State, by: usize) -> Outcom
             Wave::Refused => refused(model, state, by, index),
             Wave::Requeued => {
                 let (_, instance) = state.admitters[by].reserved[index];
-                describe_again(model, state, usize::from(instance));
+                state.admitters[by].asked.instance = instance;
+                state.admitters[by].step = Step::ReadRefusing;
                 came_to(state, by, index, PassEnd::Again);
             }
             _ => came_to(state, by, index, PassEnd::Later),
@@ -182,7 +183,7 @@ fn refused(model: &Model, state: &mut State, by: usize, index: usize) {
     }
     if in_hand_is_stored {
         let reserved = state.admitters[by].reserved[index];
-        let held_room = release(state, index, reserved, Some(by));
+        let held_room = release(model, state, index, reserved, Ended::Never, Some(by));
         if model.has(Mutation::ReleaseFirst) && held_room {
             return;
         }
@@ -194,11 +195,34 @@ fn refused(model: &Model, state: &mut State, by: usize, index: usize) {
     admitter.wave[index] = Wave::Requeued;
 }
 
-/// Asks ECS about the instance that refused a task, and records the answer.
-fn describe_again(model: &Model, state: &mut State, instance: usize) {
-    let placed_before = placed(model, state);
-    let report = ecs::describe(model, state, instance);
-    observe(model, state, instance, report, placed_before);
+/// Reads the record of the instance that refused a task, before ECS is asked about it.
+pub(super) fn read_refusing(model: &Model, state: &mut State, by: usize) -> Outcome {
+    state.admitters[by].asked = Asked {
+        placed_before: placed(model, state),
+        unchanged: true,
+        ..state.admitters[by].asked
+    };
+    state.admitters[by].step = Step::DescribeRefusing;
+    Ok(())
+}
+
+pub(super) fn describe_refusing(model: &Model, state: &mut State, by: usize) -> Outcome {
+    let instance = usize::from(state.admitters[by].asked.instance);
+    state.admitters[by].asked.described = ecs::describe(model, state, instance);
+    state.admitters[by].step = Step::RecordRefusing;
+    Ok(())
+}
+
+pub(super) fn record_refusing(model: &Model, state: &mut State, by: usize) -> Outcome {
+    let asked = std::mem::take(&mut state.admitters[by].asked);
+    let source = Source::Described {
+        placed_before: asked.placed_before,
+        unchanged: asked.unchanged,
+    };
+    observe(model, state, usize::from(asked.instance), asked.described, source);
+    state.admitters[by].step = Step::Settle;
+    end_of_wave(model, state, by);
+    Ok(())
 }
 
 /// When everything is written down, the wave is over.

@@ -2,7 +2,7 @@
 
 use super::{
     ALONE, BOTH_SUBMITTED, CRASH, Caught, DELAYED, EXPIRY, FOREIGN, FORGOTTEN, LOSSY, LOST_REPLY, PAUSED,
-    PAUSED_ELSEWHERE, ROOMY, ROOMY_RECONCILED, TWO_ADMITTERS, TWO_WITH_FOREIGN,
+    PAUSED_ELSEWHERE, ROOMY, ROOMY_RECONCILED, TIGHT_WITH_FOREIGN, TWO_ADMITTERS, TWO_WITH_FOREIGN,
 };
 use crate::property::Violation;
 use crate::world::{Faults, Model, Mutation, PLAIN, Refusals, Reports, World};
@@ -97,10 +97,18 @@ pub const MUTATIONS: &[Caught] = &[
         Violation::IdleAtRest,
     ),
     caught(Mutation::SleepUnconditionally, PLAIN, Violation::IdleAtRest),
-    caught(Mutation::SkipEqualVersion, TWO_WITH_CRASH, Violation::IdleAtRest),
+    caught(
+        Mutation::SkipEqualVersion,
+        all_reports(TWO_WITH_CRASH),
+        Violation::IdleAtRest,
+    ),
     caught(Mutation::AnnounceBeforeWrite, PLAIN, Violation::IdleAtRest),
     caught(Mutation::FreshToken, TWO_WITH_LOST_REPLY, Violation::StartedTwice),
-    caught(Mutation::SameAttemptNumber, REMEMBERED, Violation::Stuck),
+    caught(
+        Mutation::SameAttemptNumber,
+        all_reports(REMEMBERED),
+        Violation::Stuck,
+    ),
     caught(
         Mutation::RequeueAtOnce,
         all_reports(DELAYED),
@@ -110,8 +118,16 @@ pub const MUTATIONS: &[Caught] = &[
     caught(Mutation::StaleRead, PLAIN, Violation::IdleAtRest),
     caught(Mutation::EarlyRedelivery, TWO_WITH_CRASH, Violation::IdleAtRest),
     caught(Mutation::EndInTwoWrites, TWO_ADMITTERS, Violation::IdleAtRest),
-    caught(Mutation::DequeueAtReserve, FOREIGN_ALONE, Violation::IdleAtRest),
-    caught(Mutation::ReleaseFirst, CRASH_REFUSED, Violation::IdleAtRest),
+    caught(
+        Mutation::DequeueAtReserve,
+        all_reports(FOREIGN_ALONE),
+        Violation::IdleAtRest,
+    ),
+    caught(
+        Mutation::ReleaseFirst,
+        all_reports(CRASH_REFUSED),
+        Violation::IdleAtRest,
+    ),
     caught(
         Mutation::IgnoreRevisions,
         all_reports(TWO_WITH_PAUSE),
@@ -171,13 +187,20 @@ pub const MUTATIONS: &[Caught] = &[
         all_reports(ROOMY_RECONCILED),
         Violation::IdleAtRest,
     ),
-    caught(Mutation::SurpriseIsFinal, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::BelieveOldEvent, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::KeepOldDoubt, PLAIN, Violation::IdleAtRest),
+    caught(Mutation::EndUntold, TWO_WITH_CRASH, Violation::IdleAtRest),
     caught(
-        Mutation::RepeatIsNotDescribed,
-        TWO_WITH_CRASH,
+        Mutation::NotedQuietly,
+        all_reports(TWO_WITH_FOREIGN),
         Violation::IdleAtRest,
     ),
-    caught(Mutation::SkipStale, TWO_WITH_CRASH, Violation::IdleAtRest),
+    caught(
+        Mutation::RepeatSaysNothing,
+        TIGHT_WITH_FOREIGN,
+        Violation::IdleAtRest,
+    ),
+    caught(Mutation::BelieveOverlap, ROOMY_RECONCILED, Violation::IdleAtRest),
     // An event is lost, and nobody compares the records with ECS.
     caught(Mutation::NoReconciler, LOSSY, Violation::Stuck),
 ];
