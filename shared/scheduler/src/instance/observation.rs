@@ -56,20 +56,18 @@ pub fn observe(stored: Option<&InstanceRecord>, report: &InstanceReport) -> Obse
     }
     take_attributes(&mut state, report);
     mark_counted(&mut state, report);
-    let is_doubtful = !work_out_remaining(&mut state, newest, report);
+    let amounts = work_out_remaining(&mut state, newest, report);
     if state == *newest {
         return Observed::Unchanged;
     }
-    if state.version > newest.version && tells_nothing_else(&state, newest) {
-        if is_doubtful {
-            return Observed::Stale;
+    if state.version > newest.version {
+        let tells_nothing_else = tells_nothing_else(&state, newest);
+        match (amounts, &newest.remaining) {
+            (AmountsOf::OldReport, _) if tells_nothing_else => return Observed::Stale,
+            (AmountsOf::OldReport, before) => state.remaining = before.in_doubt(report.remaining.clone()),
+            (AmountsOf::Report, Remaining::Besides(_)) if tells_nothing_else => return Observed::Expected,
+            (AmountsOf::Report, _) => {}
         }
-        if let Remaining::Besides(_) = newest.remaining {
-            return Observed::Expected;
-        }
-    }
-    if is_doubtful && state.version > newest.version {
-        state.remaining = newest.remaining.in_doubt(report.remaining.clone());
     }
     state.revision = state.revision.next();
     Observed::Updated(Box::new(InstanceRecord::from_state(state)))
@@ -105,17 +103,29 @@ fn first_state(report: &InstanceReport) -> InstanceState {
     state
 }
 
-/// Works out what others use, as far as that is certain, from the report that was taken in; `false` when the report
-/// may be older than what is known of our tasks, and cannot be explained by it.
-fn work_out_remaining(state: &mut InstanceState, newest: &InstanceState, report: &InstanceReport) -> bool {
+/// Whether the amounts of a report can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AmountsOf {
+    /// Yes.
+    Report,
+    /// The report may be older than what is known of our tasks, and cannot be explained by it.
+    OldReport,
+}
+
+/// Works out what others use, as far as that is certain, from the report that was taken in.
+fn work_out_remaining(
+    state: &mut InstanceState,
+    newest: &InstanceState,
+    report: &InstanceReport,
+) -> AmountsOf {
     let Remaining::Reported(reported) = &state.remaining else {
-        return true;
+        return AmountsOf::Report;
     };
     let age = age_of(report, newest);
     let Some(remaining) = newest.remaining.after_report(&reported.remaining, state, age) else {
         state.remaining = newest.remaining.clone();
         state.running_tasks = newest.running_tasks;
-        return false;
+        return AmountsOf::OldReport;
     };
     if let Remaining::Besides(others) = &remaining {
         state.running_tasks = if remaining == newest.remaining {
@@ -129,7 +139,7 @@ fn work_out_remaining(state: &mut InstanceState, newest: &InstanceState, report:
         };
     }
     state.remaining = remaining;
-    true
+    AmountsOf::Report
 }
 
 /// How old a report is beside what is known of our tasks. A report that was made before one of them ended may count

@@ -76,9 +76,7 @@ impl Remaining {
             _ => self.in_doubt(reported.clone()),
         })
     }
-}
 
-impl Remaining {
     /// What remains by a report that leaves in doubt what others use.
     pub(super) fn in_doubt(&self, reported: Resources) -> Self {
         let others_before = match self {
